@@ -1,0 +1,13 @@
+//! What a Polygon Edge chain *is*: codecs, hashes, header rules, the state trie and the EVM.
+//!
+//! Pure: bytes in, bytes out. No file, no socket, no clock. Section numbers in comments are those of
+//! the data-and-execution fact sheet of the Go client (v0.6.3 = G1, v1.3.2 = G3).
+#![deny(unsafe_code)]
+
+pub use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+
+pub mod forks;
+pub mod receipt;
+pub mod rlp;
+pub mod state;
+pub mod transaction;

@@ -1,0 +1,1 @@
+//! Where a Polygon Edge chain lives.
