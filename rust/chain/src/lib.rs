@@ -6,8 +6,17 @@
 
 pub use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 
+pub mod block;
+pub mod extra;
 pub mod forks;
+pub mod hash;
 pub mod receipt;
 pub mod rlp;
+pub mod run;
+pub mod seal;
+pub mod sender;
+pub mod signature;
 pub mod state;
 pub mod transaction;
+pub mod trie;
+pub mod verify;

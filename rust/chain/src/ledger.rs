@@ -1,0 +1,255 @@
+//! Execution of verified blocks on top of a head: state in, receipts and new state out, nothing written.
+
+use std::{collections::VecDeque, ops::Range};
+
+use alloy_primitives::{Address, B256, Bytes, U256};
+
+use crate::{
+    block::put_stored_body,
+    execute::{BlockContext, ExecutionError, execute_block},
+    forks::Rules,
+    receipt::Receipt,
+    rlp,
+    run::{Prepared, PreparedBlock},
+    state::{Account, StateError, StateReader},
+    state_trie::{NewState, StateTrie},
+    trie::ordered_root,
+    verify::{Parent, Rule, Violation},
+};
+
+/// How many ancestors BLOCKHASH can see (§6.6).
+pub const VISIBLE_ANCESTORS: usize = 256;
+
+/// The block on which the next one is executed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Number, hash and gas limit, as the header rules need them.
+    pub parent: Parent,
+    /// State after the block.
+    pub state_root: B256,
+    /// Sum of all difficulties up to the block; a number of the header's width does not hold it.
+    pub total_difficulty: U256,
+}
+
+/// A block that was executed and agrees with its header.
+#[derive(Debug)]
+pub struct ExecutedBlock {
+    /// Position in the run.
+    pub index: usize,
+    /// Receipts, in order, beside their consensus encoding.
+    pub receipts: Vec<(Receipt, Vec<u8>)>,
+    /// Up to and with this block.
+    pub total_difficulty: U256,
+}
+
+/// What an execution of part of a run leaves: blocks and state that can be committed, and why it ended early.
+#[derive(Debug)]
+pub struct ExecutedRun {
+    /// Blocks that hold, in order.
+    pub blocks: Vec<ExecutedBlock>,
+    /// Trie nodes and code of exactly these blocks.
+    pub new_state: NewState,
+    /// The rule that the next block broke.
+    pub violation: Option<Violation>,
+    /// The head after the last of `blocks`.
+    pub head: Head,
+}
+
+/// The chain's moving end: head, state, and the hashes that BLOCKHASH can see.
+pub struct Ledger {
+    rules: Rules,
+    state: StateTrie,
+    head: Head,
+    /// Hashes of the last blocks, the head's last.
+    ancestors: VecDeque<B256>,
+}
+
+impl Ledger {
+    /// A ledger at `head`; `ancestors` are the hashes of up to 256 last blocks in ascending order, the head's last.
+    pub fn new(rules: Rules, state: StateTrie, head: Head, ancestors: impl IntoIterator<Item = B256>) -> Self {
+        Self { rules, state, head, ancestors: ancestors.into_iter().collect() }
+    }
+
+    /// The last executed block.
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// The state trie, for its memory and its pending nodes.
+    pub fn state_mut(&mut self) -> &mut StateTrie {
+        &mut self.state
+    }
+
+    /// Executes the blocks `range` of a verified run in order, and stops before the first that breaks a rule.
+    ///
+    /// Errors: the state cannot be read. Then nothing of the run counts and the ledger is back at its old head.
+    pub fn execute(&mut self, run: &[Prepared], range: Range<usize>) -> Result<ExecutedRun, StateError> {
+        let before = (self.head.clone(), self.ancestors.clone());
+        let mut executed = Vec::with_capacity(range.len());
+        let mut new_state = NewState::default();
+        let mut violation = None;
+        for (index, prepared) in run.iter().enumerate().skip(range.start).take(range.len()) {
+            let Ok(block) = prepared else { break };
+            match self.execute_one(index, block, &mut new_state) {
+                Ok(block) => executed.push(block),
+                Err(Failure::Broken(broken)) => {
+                    violation = Some(broken);
+                    break;
+                }
+                Err(Failure::State(error)) => {
+                    (self.head, self.ancestors) = before;
+                    self.state.reset(self.head.state_root);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(ExecutedRun { blocks: executed, new_state, violation, head: self.head.clone() })
+    }
+
+    fn execute_one(
+        &mut self,
+        index: usize,
+        prepared: &PreparedBlock,
+        new_state: &mut NewState,
+    ) -> Result<ExecutedBlock, Failure> {
+        let header = &prepared.block.header;
+        let broken = |what: &str, expected: String, found: String| {
+            Failure::Broken(Violation::new(Rule::Execution, what, expected, found))
+        };
+        let Some(coinbase) = prepared.proposer else {
+            return Err(broken("fee receiver", "a proposer seal that recovers".into(), "none".into()));
+        };
+        let context = BlockContext {
+            number: header.number,
+            timestamp: header.timestamp,
+            gas_limit: header.gas_limit,
+            difficulty: header.difficulty,
+            coinbase,
+            base_fee: header.base_fee,
+        };
+        let mut reader =
+            BlockReader { state: &mut self.state, ancestors: &self.ancestors, head: self.head.parent.number };
+        let outcome =
+            execute_block(&self.rules, &context, &prepared.block.transactions, &prepared.senders, &mut reader)?;
+
+        if outcome.gas_used != header.gas_used {
+            return Err(broken("gas used", header.gas_used.to_string(), outcome.gas_used.to_string()));
+        }
+        let receipts: Vec<(Receipt, Vec<u8>)> = outcome
+            .receipts
+            .into_iter()
+            .map(|receipt| {
+                let mut encoded = Vec::with_capacity(320);
+                receipt.put_consensus(&mut encoded);
+                (receipt, encoded)
+            })
+            .collect();
+        let encoded: Vec<&[u8]> = receipts.iter().map(|(_, encoded)| encoded.as_slice()).collect();
+        let receipts_root = ordered_root(&encoded);
+        if receipts_root != header.receipts_root {
+            return Err(broken("receipts root", header.receipts_root.to_string(), receipts_root.to_string()));
+        }
+        let mark = new_state.mark();
+        let state_root = self.state.apply(&outcome.changes, new_state)?;
+        if state_root != header.state_root {
+            new_state.truncate(mark);
+            self.state.reset(self.head.state_root);
+            return Err(broken("state root", header.state_root.to_string(), state_root.to_string()));
+        }
+        if self.ancestors.len() == VISIBLE_ANCESTORS {
+            self.ancestors.pop_front();
+        }
+        self.ancestors.push_back(prepared.hash);
+        self.head = Head {
+            parent: Parent { number: header.number, hash: prepared.hash, gas_limit: header.gas_limit },
+            state_root,
+            total_difficulty: self.head.total_difficulty + U256::from(header.difficulty),
+        };
+        Ok(ExecutedBlock { index, receipts, total_difficulty: self.head.total_difficulty })
+    }
+}
+
+/// The records of one block as the `blockchain` database holds them (§4.2).
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct StoredBlock {
+    pub number: u64,
+    pub hash: B256,
+    pub header: Vec<u8>,
+    pub body: Vec<u8>,
+    pub receipts: Vec<u8>,
+    pub total_difficulty: U256,
+    pub transaction_hashes: Vec<B256>,
+}
+
+impl StoredBlock {
+    /// Encodes what is stored of an executed block.
+    pub fn encode(rules: &Rules, prepared: &PreparedBlock, executed: &ExecutedBlock) -> Self {
+        let transactions = &prepared.block.transactions;
+        let senders: Vec<Address> = prepared.senders.iter().map(|sender| sender.unwrap_or_default()).collect();
+        let mut header = Vec::with_capacity(1024);
+        prepared.block.header.put(rules.generation, &mut header);
+        let mut body = Vec::new();
+        put_stored_body(transactions, &senders, &mut body);
+        let mut receipts = Vec::new();
+        rlp::put_list_with(&mut receipts, |out| {
+            executed.receipts.iter().for_each(|(receipt, consensus)| receipt.put_stored(consensus, out));
+        });
+        Self {
+            number: prepared.block.header.number,
+            hash: prepared.hash,
+            header,
+            body,
+            receipts,
+            total_difficulty: executed.total_difficulty,
+            transaction_hashes: transactions.iter().map(|transaction| transaction.hash).collect(),
+        }
+    }
+}
+
+enum Failure {
+    Broken(Violation),
+    State(StateError),
+}
+
+impl From<StateError> for Failure {
+    fn from(error: StateError) -> Self {
+        Self::State(error)
+    }
+}
+
+impl From<ExecutionError> for Failure {
+    fn from(error: ExecutionError) -> Self {
+        match error {
+            ExecutionError::State(error) => Self::State(error),
+            other => Self::Broken(Violation::new(Rule::Execution, "transactions", "a valid block", other)),
+        }
+    }
+}
+
+/// The state trie with the hashes of the ancestors beside it.
+struct BlockReader<'a> {
+    state: &'a mut StateTrie,
+    ancestors: &'a VecDeque<B256>,
+    head: u64,
+}
+
+impl StateReader for BlockReader<'_> {
+    fn account(&mut self, address: &Address) -> Result<Option<Account>, StateError> {
+        self.state.account(address)
+    }
+
+    fn storage(&mut self, address: &Address, slot: &U256) -> Result<U256, StateError> {
+        self.state.storage(address, slot)
+    }
+
+    fn code(&mut self, address: &Address, code_hash: &B256) -> Result<Bytes, StateError> {
+        self.state.code(address, code_hash)
+    }
+
+    fn block_hash(&mut self, number: u64) -> Result<B256, StateError> {
+        let back = self.head.checked_sub(number).and_then(|back| usize::try_from(back).ok());
+        let position = back.and_then(|back| self.ancestors.len().checked_sub(back + 1));
+        Ok(position.map_or(B256::ZERO, |position| self.ancestors[position]))
+    }
+}

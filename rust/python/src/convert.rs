@@ -1,0 +1,18 @@
+//! Fixed-size byte values between Python and the core.
+
+use polygon_edge_chain::{Address, B256};
+use pyo3::{exceptions::PyValueError, prelude::*};
+
+/// An address from exactly 20 bytes.
+pub fn address(bytes: &[u8]) -> PyResult<Address> {
+    Address::try_from(bytes).map_err(|_| wrong_length("address", 20, bytes.len()))
+}
+
+/// A hash from exactly 32 bytes.
+pub fn hash(bytes: &[u8]) -> PyResult<B256> {
+    B256::try_from(bytes).map_err(|_| wrong_length("hash", 32, bytes.len()))
+}
+
+fn wrong_length(what: &str, expected: usize, found: usize) -> PyErr {
+    PyValueError::new_err(format!("{what}: expected {expected} bytes, found {found}"))
+}

@@ -1,0 +1,1 @@
+"""Blocks into state: preparing runs ahead, importing them in order."""
