@@ -17,7 +17,8 @@
     ├── DiskFullError                       14
     └── StoppedBySignalError               130   a signal; what was finished stays
 
-Commands of the Go client exit with 1 on any failure and 130 on a signal, whatever the family; the codes above are those of our own verbs.
+Commands of the Go client exit with 1 on any failure and 130 on a signal, whatever the family; the codes above are those
+of our own verbs.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ class UsageError(PolygonEdgeError):
 class ArchiveError(PolygonEdgeError):
     """The bytes of an archive are not what they should be.
 
-    `offset` is the byte at which the broken record starts (or the file ends), `height` the block expected there, None when not known.
+    `offset` is the byte at which the broken record starts (or the file ends), `height` the block expected there, None
+    when not known.
     """
 
     exit_code: ClassVar[int] = 10
@@ -149,8 +151,8 @@ _RULE_POSITIONS = {rule: position for position, rule in enumerate(Rule)}
 class BlockRuleError(PolygonEdgeError):
     """A block breaks `rule`.
 
-    `hash` is the block's hash as 32 bytes, None where it could not be computed; `offset` and `file` are set when the block came from an
-    archive.
+    `hash` is the block's hash as 32 bytes, None where it could not be computed; `offset` and `file` are set when the
+    block came from an archive.
     """
 
     exit_code: ClassVar[int] = 11

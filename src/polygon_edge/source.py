@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 
 class RawBlock(NamedTuple):
-    """One block as its network RLP (§2.3), with its height and, from an archive, the byte at which its record starts."""
+    """One block as network RLP (§2.3), its height and, from an archive, the byte at which its record starts."""
 
     number: int
     raw: bytes

@@ -1,7 +1,7 @@
 """Reads and writes Polygon Edge's own archive: a metadata record, then block records, back to back (§1.1).
 
-Owns the bytes of the file: where records start and end, what is cut, what is too long. It does not know whether a block is valid; it does know
-which height was due where the bytes stop making sense.
+Owns the bytes of the file: where records start and end, what is cut, what is too long. It does not know whether a block
+is valid; it does know which height was due where the bytes stop making sense.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ _LONGEST_PREFIX = 9
 
 
 class Metadata(NamedTuple):
-    """The first record: the height the archive promises and the 32-byte hash its maker wrote (often not the block's hash, §1.3)."""
+    """The first record: the height the archive promises and the 32-byte hash its maker wrote (often not the block's
+    hash, §1.3).
+    """
 
     height: int
     hash: bytes
@@ -58,14 +60,20 @@ class Record(NamedTuple):
 
 
 def encode_metadata(metadata: Metadata) -> bytes:
-    """Encode the metadata record (§1.1); 35 to 43 bytes. Raises ValueError on a hash that is not 32 bytes or a height over 64 bits."""
+    """Encode the metadata record (§1.1).
+
+    35 to 43 bytes. Raises ValueError on a hash that is not 32 bytes or a height over 64 bits.
+    """
     if len(metadata.hash) != HASH_SIZE or not 0 <= metadata.height < 1 << 64:
         raise ValueError(f"not archive metadata: {metadata}")
     return rlp.encode([rlp.integer(metadata.height), metadata.hash])
 
 
 def decode_metadata(record: bytes) -> Metadata:
-    """Decode a metadata record: at least two items, surplus ones ignored, a hash of exactly 32 bytes (§1.1); raises RlpError."""
+    """Decode a metadata record: at least two items, surplus ones ignored, a hash of exactly 32 bytes (§1.1).
+
+    Raises RlpError.
+    """
     items = rlp.decode(record)
     if not isinstance(items, list) or len(items) < 2:
         raise rlp.RlpError(0, "metadata must be a list of at least 2 items")
@@ -80,8 +88,9 @@ def decode_metadata(record: bytes) -> Metadata:
 class FlatArchive:
     """One pass over a flat archive, from a file or a pipe; a `BlockSource`.
 
-    The metadata is read at once (ArchiveMetadataError). Records come in file order from `records`, `runs` or `blocks`, which share one position:
-    a pipe cannot be read twice. Memory is bounded by the longest record that is really there, never by the length one claims.
+    The metadata is read at once (ArchiveMetadataError). Records come in file order from `records`, `runs` or `blocks`,
+    which share one position: a pipe cannot be read twice. Memory is bounded by the longest record that is really there,
+    never by the length one claims.
     """
 
     def __init__(self, stream: BinaryIO, name: str, *, maximum_record_size: int = MAXIMUM_RECORD_SIZE) -> None:
@@ -118,7 +127,9 @@ class FlatArchive:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     @property
@@ -157,7 +168,10 @@ class FlatArchive:
             return None
 
     def records(self) -> Iterator[Record]:
-        """Yield the remaining records in file order; raises ArchiveError at the first that is broken, after all before it."""
+        """Yield the remaining records in file order.
+
+        Raises ArchiveError at the first that is broken, after all before it.
+        """
         while True:
             record, self._pending = self._pending, None
             record = record or self._next_record()
@@ -167,10 +181,11 @@ class FlatArchive:
             yield record
 
     def runs(self, max_blocks: int, max_bytes: int) -> Iterator[list[Record]]:
-        """Yield the remaining records in lists of at most `max_blocks` records and `max_bytes` bytes (a longer record alone).
+        """Yield the remaining records in lists of at most `max_blocks` records and `max_bytes` bytes (a longer record
+        alone).
 
-        When a record is broken, the good ones before it come as a last, shorter list, and only then the error: a block that is wrong in itself is
-        named before whatever its wrong length did to those after it.
+        When a record is broken, the good ones before it come as a last, shorter list, and only then the error: a block
+        that is wrong in itself is named before whatever its wrong length did to those after it.
         """
         run: list[Record] = []
         size = 0
@@ -193,7 +208,10 @@ class FlatArchive:
             yield run
 
     def blocks(self, first: int, last: int) -> Iterator[RawBlock]:
-        """Yield the blocks `first` to `last`, both included; raises ArchiveError when one is missing or out of order."""
+        """Yield the blocks `first` to `last`, both included.
+
+        Raises ArchiveError when one is missing or out of order.
+        """
         due = first
         for record in self.records():
             try:
@@ -203,12 +221,16 @@ class FlatArchive:
             if due == first and number < first:
                 continue
             if number != due:
-                raise ArchiveRecordError(self.name, record.offset, "wrong block", expected=f"block {due}", found=f"block {number}")
+                raise ArchiveRecordError(
+                    self.name, record.offset, "wrong block", expected=f"block {due}", found=f"block {number}"
+                )
             yield RawBlock(number, record.raw, record.offset)
             if number == last:
                 return
             due += 1
-        raise ArchiveIncompleteError(self.name, self.offset, "the archive ends early", height=due, expected=last, found=self._end(due, first))
+        raise ArchiveIncompleteError(
+            self.name, self.offset, "the archive ends early", height=due, expected=last, found=self._end(due, first)
+        )
 
     @staticmethod
     def _end(due: int, first: int) -> str:
@@ -217,9 +239,9 @@ class FlatArchive:
     def check_end(self, last_number: int | None = None) -> None:
         """Check, after the last record, that the archive holds what its metadata promised.
 
-        `last_number` is the height of the last block as the caller decoded it; without it, the last record's own claim. Promised 0 with more
-        blocks is what Go writes for `--to 0` (§1.3) and passes. Raises ArchiveIncompleteError when blocks are missing, ArchiveMetadataError when
-        there are more than promised.
+        `last_number` is the height of the last block as the caller decoded it; without it, the last record's own claim.
+        Promised 0 with more blocks is what Go writes for `--to 0` (§1.3) and passes. Raises ArchiveIncompleteError when
+        blocks are missing, ArchiveMetadataError when there are more than promised.
         """
         promised = self.metadata.height
         due = self.expected_height
@@ -235,7 +257,11 @@ class FlatArchive:
     def _incomplete(self, last_number: int | None) -> ArchiveIncompleteError:
         found = "no blocks" if last_number is None else f"end after block {last_number}"
         return ArchiveIncompleteError(
-            self.name, self.offset, "the archive ends early", expected=f"blocks up to {self.metadata.height}", found=found
+            self.name,
+            self.offset,
+            "the archive ends early",
+            expected=f"blocks up to {self.metadata.height}",
+            found=found,
         )
 
     def _read_metadata(self) -> Metadata:
@@ -243,7 +269,9 @@ class FlatArchive:
         if not self._buffer:
             raise ArchiveMetadataError(self.name, 0, "empty file, no metadata")
         if self._buffer[0] < 0xC0:
-            raise ArchiveMetadataError(self.name, 0, "no metadata", expected="a list", found=f"byte 0x{self._buffer[0]:02x}")
+            raise ArchiveMetadataError(
+                self.name, 0, "no metadata", expected="a list", found=f"byte 0x{self._buffer[0]:02x}"
+            )
         size = _record_size(self._buffer, 0)
         if size is not None and size > MAXIMUM_METADATA_SIZE:
             raise ArchiveMetadataError(
@@ -308,7 +336,9 @@ class FlatArchive:
         if self._size is not None and size > self._size - self.offset:
             raise self._truncated(size, self._size - self.offset)
         if size > self._maximum_record_size:
-            raise self._broken("record length", expected=f"at most {self._maximum_record_size} bytes", found=f"{size} bytes")
+            raise self._broken(
+                "record length", expected=f"at most {self._maximum_record_size} bytes", found=f"{size} bytes"
+            )
 
     def _truncated(self, size: int, left: int) -> ArchiveTruncatedError:
         return ArchiveTruncatedError(
@@ -353,7 +383,10 @@ def _size_of(stream: BinaryIO) -> int | None:
 
 
 def _record_size(buffer: bytes, position: int) -> int | None:
-    """Bytes of the list at `position`, prefix included; None when its length is cut. The list prefix itself was checked."""
+    """Bytes of the list at `position`, prefix included.
+
+    None when its length is cut. The list prefix itself was checked.
+    """
     prefix = buffer[position]
     if prefix <= 0xF7:
         return prefix - 0xBF
@@ -375,8 +408,9 @@ def _what_it_is(record: bytes) -> str:
 def write_flat(source: BlockSource, out: str | Path, first: int, last: int, metadata_hash: bytes) -> int:
     """Write the blocks `first` to `last` of `source` as a flat archive and return its size in bytes.
 
-    `out` is a new file, published by rename once complete and synced, or `-` for standard output. `metadata_hash` is the hash of block `last`.
-    Raises ArchiveExistsError, SourceError, DiskFullError and whatever the source raises; then `out` does not exist.
+    `out` is a new file, published by rename once complete and synced, or `-` for standard output. `metadata_hash` is
+    the hash of block `last`. Raises ArchiveExistsError, SourceError, DiskFullError and whatever the source raises; then
+    `out` does not exist.
     """
     if str(out) == STANDARD_STREAM:
         size = _write(source, sys.stdout.buffer, first, last, metadata_hash)

@@ -33,8 +33,8 @@ def block_number(raw: bytes) -> int:
     if not is_list:
         raise rlp.RlpError(header, "a header must be a list")
     skipped = _NUMBER_ITEM
-    # The items before the number nearly always have the same sizes, and this runs once per block of an archive: check their prefixes
-    # instead of walking them.
+    # The items before the number nearly always have the same sizes, and this runs once per block of an archive: check
+    # their prefixes instead of walking them.
     roots = position + 87
     if (
         raw[position : position + 67 : 33] == b"\xa0\xa0\x94"

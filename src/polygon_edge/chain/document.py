@@ -1,7 +1,7 @@
 """A JSON document read as Go's encoding/json reads one (§5.1), each value knowing its path for error messages.
 
-Keys of Go structs match whatever their case, unknown keys are ignored, and of several matching keys the last in the file counts. Keys of Go maps
-are exact. A null counts as an absent key.
+Keys of Go structs match whatever their case, unknown keys are ignored, and of several matching keys the last in the
+file counts. Keys of Go maps are exact. A null counts as an absent key.
 """
 
 from __future__ import annotations
@@ -95,7 +95,10 @@ class Value:
         return found
 
     def entry(self, name: str) -> Value | None:
-        """The value at the exact key `name` of a Go map, None when absent or null; raises when this is not an object."""
+        """The value at the exact key `name` of a Go map, None when absent or null.
+
+        Raises when this is not an object.
+        """
         found = dict(self._pairs()).get(name)
         return None if found is None else self._child(found, name)
 
@@ -171,7 +174,9 @@ class Value:
 
 
 def fixed_bytes(text: str, size: int) -> bytes:
-    """Read hex as Go's `StringToHash` and `StringToAddress` do: left-padded with zeros, or the last `size` bytes kept (§5.1)."""
+    """Read hex as Go's `StringToHash` and `StringToAddress` do: left-padded with zeros, or the last `size` bytes kept
+    (§5.1).
+    """
     return lenient_hex(_even(text)).rjust(size, b"\0")[-size:]
 
 
@@ -189,4 +194,4 @@ def _even(text: str) -> str:
 
 def _fold(key: str) -> str:
     # The two letters outside ASCII that Go folds into it.
-    return key.lower().replace("ſ", "s")
+    return key.lower().replace("\u017f", "s")

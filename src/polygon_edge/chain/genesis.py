@@ -1,6 +1,7 @@
 """The genesis file: what a chain starts from (§5), as frozen values.
 
-Reads and checks the file; does not compute the genesis state or hash (Rust does), nor decide what this version supports (`rules` does).
+Reads and checks the file; does not compute the genesis state or hash (Rust does), nor decide what this version supports
+(`rules` does).
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ class Generation(Enum):
 
 @dataclass(frozen=True, slots=True)
 class GenesisAccount:
-    """One account of the alloc. `balance` in wei, None when its key is absent (then none is set); `storage` slot and value, 32 bytes each."""
+    """One account of the alloc.
+
+    `balance` in wei, None when its key is absent (then none is set); `storage` slot and value, 32 bytes each.
+    """
 
     address: bytes
     balance: int | None
@@ -69,7 +73,10 @@ class Params:
 
 @dataclass(frozen=True, slots=True)
 class Genesis:
-    """A genesis file. Header fields as they enter the header (defaults applied, §5.3): nonce 8 bytes, coinbase 20, hashes 32."""
+    """A genesis file.
+
+    Header fields as they enter the header (defaults applied, §5.3): nonce 8 bytes, coinbase 20, hashes 32.
+    """
 
     name: str
     file: str
@@ -90,7 +97,10 @@ class Genesis:
 
 
 def load_genesis(file: str | os.PathLike[str]) -> Genesis:
-    """Read the genesis file at `file`; raises GenesisError (also when it cannot be opened), naming file and JSON path."""
+    """Read the genesis file at `file`.
+
+    Raises GenesisError (also when it cannot be opened), naming file and JSON path.
+    """
     try:
         text = Path(file).read_bytes()
     except OSError as error:

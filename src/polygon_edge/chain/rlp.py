@@ -1,8 +1,8 @@
 """Reads small RLP values: archive metadata, validator lists, the height of a block.
 
-Not the `rlp` package: it brings eth-utils, pydantic and a C extension into every start of the program, and its strictness differs from the
-fact sheet's (§2.1: bytes after the first value are ignored, leading zeros inside a long length are accepted). The package is the oracle in the
-tests instead. Whole blocks are decoded in Rust, never here.
+Not the `rlp` package: it brings eth-utils, pydantic and a C extension into every start of the program, and its
+strictness differs from the fact sheet's (§2.1: bytes after the first value are ignored, leading zeros inside a long
+length are accepted). The package is the oracle in the tests instead. Whole blocks are decoded in Rust, never here.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ class RlpError(ValueError):
 
 
 def span(data: bytes, position: int) -> tuple[bool, int, int]:
-    """Return (is a list, start of the payload, end of the payload) of the item at `position`; raises RlpError (§2.1)."""
+    """Return (is a list, start of the payload, end of the payload) of the item at `position`.
+
+    Raises RlpError (§2.1).
+    """
     if position >= len(data):
         raise RlpError(position, "an item is missing")
     prefix = data[position]
@@ -50,7 +53,10 @@ def span(data: bytes, position: int) -> tuple[bool, int, int]:
 
 
 def decode(data: bytes) -> Item:
-    """Decode the first value of `data` to nested bytes and lists; what follows it is ignored (§2.1); raises RlpError."""
+    """Decode the first value of `data` to nested bytes and lists.
+
+    What follows it is ignored (§2.1); raises RlpError.
+    """
     return _item(data, 0, 0)[0]
 
 

@@ -17,7 +17,8 @@ from polygon_edge.errors import GenesisError, UnsupportedGenesisError
 class Rules:
     """What does not change while a chain runs. `forks` maps a fork's name to its first block; absent means never.
 
-    `engine` is `ibft`, `dev` or `dummy`; `epoch_size` in blocks; below `quorum_size_block` the legacy quorum counts (§5.4).
+    `engine` is `ibft`, `dev` or `dummy`; `epoch_size` in blocks; below `quorum_size_block` the legacy quorum counts
+    (§5.4).
     """
 
     generation: Generation
@@ -34,7 +35,10 @@ class Rules:
 
 
 def rules_of(genesis: Genesis) -> Rules:
-    """Choose the rules of the chain that `genesis` starts; raises UnsupportedGenesisError (see `refuse_unsupported`)."""
+    """Choose the rules of the chain that `genesis` starts.
+
+    Raises UnsupportedGenesisError (see `refuse_unsupported`).
+    """
     refuse_unsupported(genesis)
     return Rules(
         generation=genesis.generation,
@@ -47,7 +51,9 @@ def rules_of(genesis: Genesis) -> Rules:
 
 
 def refuse_unsupported(genesis: Genesis) -> None:
-    """Raise UnsupportedGenesisError, naming the key, for a chain that this version cannot run: anything but G1, IBFT, PoA, ECDSA."""
+    """Raise UnsupportedGenesisError, naming the key, for a chain that this version cannot run: anything but G1, IBFT,
+    PoA, ECDSA.
+    """
 
     def refuse(path: str, expected: str, found: str) -> UnsupportedGenesisError:
         return UnsupportedGenesisError(genesis.file, path, expected, found)
@@ -57,7 +63,9 @@ def refuse_unsupported(genesis: Genesis) -> None:
         raise refuse("params.engine", "ibft (other engines are not supported yet)", engine.name)
     path = "params.engine.ibft"
     if genesis.generation is not Generation.G1:
-        key, found = (f"{path}.blockTime", "a block time") if engine.has_block_time else ("params.forks", "forks as objects")
+        key, found = (
+            (f"{path}.blockTime", "a block time") if engine.has_block_time else ("params.forks", "forks as objects")
+        )
         raise refuse(key, "a chain of v0.6.x (G1; later generations are not supported yet)", found)
     if engine.has_fork_list:
         raise refuse(f"{path}.types", "key type (fork lists are not supported yet)", "a fork list")
@@ -76,7 +84,9 @@ def initial_validators(genesis: Genesis) -> tuple[bytes, ...]:
     try:
         validators = listed_validators(genesis.extra_data)
     except BlsValidatorsError as error:
-        raise UnsupportedGenesisError(genesis.file, path, "ECDSA validators (BLS is not supported yet)", str(error)) from error
+        raise UnsupportedGenesisError(
+            genesis.file, path, "ECDSA validators (BLS is not supported yet)", str(error)
+        ) from error
     except ExtraDataError as error:
         raise GenesisError(genesis.file, path, "IBFT extra data", str(error)) from error
     if not validators or len(set(validators)) != len(validators):
