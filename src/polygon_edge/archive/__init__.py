@@ -1,0 +1,1 @@
+"""Blocks outside a node. Checkable on a machine that has no database."""

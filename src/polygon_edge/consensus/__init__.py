@@ -1,0 +1,1 @@
+"""Who may sign which block. No sockets, no clock, no database."""

@@ -1,0 +1,237 @@
+"""Every error this program raises on purpose, its fields and its exit code.
+
+    PolygonEdgeError                         1
+    ├── UsageError                           2   flags and arguments
+    ├── ArchiveError                        10   bytes of an archive: file, offset, expected height
+    │   ├── ArchiveMetadataError                 no metadata, or metadata that is not one
+    │   ├── ArchiveRecordError                   a record that is not a block
+    │   ├── ArchiveTruncatedError                cut inside a record, or a length beyond the end
+    │   ├── ArchiveIncompleteError               ends at a record boundary, but not where it promised
+    │   └── ArchiveExistsError                   the output is already there
+    ├── SourceError                         10   a source of blocks gave other blocks than asked for
+    ├── BlockRuleError                      11   a block that breaks a rule of its chain
+    ├── GenesisError                        12   a genesis file that cannot be read
+    │   └── UnsupportedGenesisError              readable, but asks for what this version does not do
+    ├── DataDirectoryError                  13   data directory, database, lock
+    │   └── ConsensusFileError                   `consensus/metadata` or `consensus/snapshots` unreadable
+    ├── DiskFullError                       14
+    └── StoppedBySignalError               130   a signal; what was finished stays
+
+Commands of the Go client exit with 1 on any failure and 130 on a signal, whatever the family; the codes above are those
+of our own verbs.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, unique
+from typing import ClassVar
+
+GO_COMMAND_FAILURE = 1
+"""Exit code of a failed command that the Go client has as well."""
+
+
+def _where(*parts: str | None) -> str:
+    return ": ".join(part for part in parts if part)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bytes | bytearray | memoryview):
+        return "0x" + bytes(value).hex()
+    return str(value)
+
+
+def _comparison(expected: object, found: object) -> str:
+    return f"expected {_shown(expected)}, found {_shown(found)}"
+
+
+class PolygonEdgeError(Exception):
+    """Root of the tree; raised only through its families."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(PolygonEdgeError):
+    """A flag or argument that cannot be used as given."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class ArchiveError(PolygonEdgeError):
+    """The bytes of an archive are not what they should be.
+
+    `offset` is the byte at which the broken record starts (or the file ends), `height` the block expected there, None
+    when not known.
+    """
+
+    exit_code: ClassVar[int] = 10
+
+    def __init__(
+        self,
+        file: str,
+        offset: int,
+        problem: str,
+        *,
+        height: int | None = None,
+        expected: object = None,
+        found: object = None,
+    ) -> None:
+        self.file = file
+        self.offset = offset
+        self.problem = problem
+        self.height = height
+        self.expected = expected
+        self.found = found
+        comparison = None if expected is None and found is None else _comparison(expected, found)
+        block = None if height is None else f"block {height}"
+        super().__init__(_where(file, f"byte {offset}", block, problem, comparison))
+
+
+class ArchiveMetadataError(ArchiveError):
+    """The first record is missing, is not metadata, or contradicts the blocks."""
+
+
+class ArchiveRecordError(ArchiveError):
+    """A record that is not a block, at `offset`."""
+
+
+class ArchiveTruncatedError(ArchiveError):
+    """A record needs `expected` bytes from `offset` on and the file has only `found`."""
+
+
+class ArchiveIncompleteError(ArchiveError):
+    """The archive ends cleanly at height `found` although its metadata promises `expected`."""
+
+
+class ArchiveExistsError(ArchiveError):
+    """The file to be written exists already; nothing was changed."""
+
+    def __init__(self, file: str) -> None:
+        super().__init__(file, 0, "exists already and is not overwritten")
+
+
+class SourceError(PolygonEdgeError):
+    """A source of blocks delivered block `found` where `expected` was due."""
+
+    exit_code: ClassVar[int] = 10
+
+    def __init__(self, source: str, problem: str, expected: object, found: object) -> None:
+        self.source = source
+        self.problem = problem
+        self.expected = expected
+        self.found = found
+        super().__init__(_where(source, problem, _comparison(expected, found)))
+
+
+@unique
+class Rule(Enum):
+    """The rules a block must keep, in the order in which they are checked (§7.1)."""
+
+    RECORD = "record"
+    STRUCTURE = "structure"
+    NUMBER = "number"
+    PARENT_LINK = "parent link"
+    CONSTANTS_AND_VOTE = "constants and vote"
+    TRANSACTIONS_ROOT = "transactions root"
+    EXTRA_DATA = "extra data"
+    VALIDATOR_LIST = "validator list"
+    PARENT_SEALS = "parent seals"
+    PROPOSER_SEAL = "proposer seal"
+    COMMITTED_SEALS = "committed seals"
+    EXECUTION = "execution"
+
+    @property
+    def position(self) -> int:
+        """Place in the order of checks, 0 first: the block's error is the broken rule with the lowest position."""
+        return _RULE_POSITIONS[self]
+
+
+_RULE_POSITIONS = {rule: position for position, rule in enumerate(Rule)}
+
+
+class BlockRuleError(PolygonEdgeError):
+    """A block breaks `rule`.
+
+    `hash` is the block's hash as 32 bytes, None where it could not be computed; `offset` and `file` are set when the
+    block came from an archive.
+    """
+
+    exit_code: ClassVar[int] = 11
+
+    def __init__(
+        self,
+        rule: Rule,
+        number: int,
+        *,
+        hash: bytes | None = None,
+        offset: int | None = None,
+        expected: object = None,
+        found: object = None,
+        file: str | None = None,
+    ) -> None:
+        self.rule = rule
+        self.number = number
+        self.hash = hash
+        self.offset = offset
+        self.expected = expected
+        self.found = found
+        self.file = file
+        place = None if offset is None else f"byte {offset}"
+        super().__init__(_where(file, place, f"block {number}", rule.value, _comparison(expected, found)))
+
+
+class GenesisError(PolygonEdgeError):
+    """The genesis file is not one: `path` is the JSON path of the value, such as `params.engine`."""
+
+    exit_code: ClassVar[int] = 12
+
+    def __init__(self, file: str, path: str, expected: object, found: object) -> None:
+        self.file = file
+        self.path = path
+        self.expected = expected
+        self.found = found
+        super().__init__(_where(file, path, _comparison(expected, found)))
+
+
+class UnsupportedGenesisError(GenesisError):
+    """A valid genesis file of a kind that this version refuses instead of guessing."""
+
+
+class DataDirectoryError(PolygonEdgeError):
+    """A data directory, database or lock that cannot be used."""
+
+    exit_code: ClassVar[int] = 13
+
+    def __init__(self, path: str, problem: str, *, expected: object = None, found: object = None) -> None:
+        self.path = path
+        self.problem = problem
+        self.expected = expected
+        self.found = found
+        comparison = None if expected is None and found is None else _comparison(expected, found)
+        super().__init__(_where(path, problem, comparison))
+
+
+class ConsensusFileError(DataDirectoryError):
+    """`consensus/metadata` or `consensus/snapshots` is unreadable; both can be rebuilt from headers."""
+
+
+class DiskFullError(PolygonEdgeError):
+    """The file system of `path` has `free` bytes where `needed` are needed (None: not known beforehand)."""
+
+    exit_code: ClassVar[int] = 14
+
+    def __init__(self, path: str, needed: int | None, free: int) -> None:
+        self.path = path
+        self.needed = needed
+        self.free = free
+        need = "more space is needed" if needed is None else f"needs {needed} bytes"
+        super().__init__(f"{path}: disk full: {need}, has {free} bytes")
+
+
+class StoppedBySignalError(PolygonEdgeError):
+    """A signal stopped the work at a block boundary; `height` is the last finished block, None if there is none."""
+
+    exit_code: ClassVar[int] = 130
+
+    def __init__(self, height: int | None) -> None:
+        self.height = height
+        super().__init__("stopped by a signal" if height is None else f"stopped by a signal after block {height}")

@@ -1,0 +1,1 @@
+"""Where a chain lives on disk."""

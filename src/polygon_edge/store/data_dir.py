@@ -1,0 +1,133 @@
+"""The folders of a data directory, and the mark of a restore that has not finished.
+
+The databases inside the folders are opened by the Rust core, never here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from polygon_edge.errors import DataDirectoryError, DiskFullError
+from polygon_edge.store.durable import reporting_full_disk, sync_folder, write_durably
+
+NODE_FOLDERS = ("blockchain", "trie", "keystore", "consensus", "libp2p")
+RESTORE_FOLDERS = ("blockchain", "trie", "consensus")
+MARK_NAME = "restore-unfinished.json"
+"""Beside the folders.
+
+As long as it is there, the chain below is not the one that was promised, and nobody may seal on it.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreMark:
+    """What an unfinished restore still owes: `height` and 32-byte `hash` as the archive promises them, and `target`,
+    the height wanted.
+
+    `target` is None when the whole archive was wanted.
+    """
+
+    height: int
+    hash: bytes
+    target: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DataDirectory:
+    """The data directory at `path`."""
+
+    path: Path
+
+    @property
+    def blockchain(self) -> Path:
+        """Folder of the block database."""
+        return self.path / "blockchain"
+
+    @property
+    def trie(self) -> Path:
+        """Folder of the state database."""
+        return self.path / "trie"
+
+    @property
+    def consensus(self) -> Path:
+        """Folder of validator keys and snapshots."""
+        return self.path / "consensus"
+
+    @property
+    def mark(self) -> Path:
+        """The mark's file, there or not."""
+        return self.path / MARK_NAME
+
+    def create(self, folders: tuple[str, ...] = NODE_FOLDERS) -> None:
+        """Create the directory and `folders` in it where they are missing.
+
+        Raises DataDirectoryError when something else has the name.
+        """
+        for folder in (self.path, *(self.path / name for name in folders)):
+            with reporting_full_disk(folder):
+                try:
+                    folder.mkdir(parents=folder is self.path, exist_ok=True)
+                except FileExistsError as error:
+                    raise DataDirectoryError(
+                        str(folder), "not a folder", expected="a folder", found="a file"
+                    ) from error
+                except PermissionError as error:
+                    raise DataDirectoryError(str(folder), "cannot be created: permission denied") from error
+        sync_folder(self.path)
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether a restore into this directory began and did not finish; a mark that cannot be read counts."""
+        return self.mark.exists()
+
+    def write_mark(self, mark: RestoreMark) -> None:
+        """Mark the directory as unfinished, durably, before the first block is written.
+
+        Raises DiskFullError, OSError.
+        """
+        content = {"height": mark.height, "hash": "0x" + mark.hash.hex(), "target": mark.target}
+        write_durably(self.mark, json.dumps(content).encode() + b"\n", 0o666)
+
+    def read_mark(self) -> RestoreMark | None:
+        """Return the mark, None when there is none; raises DataDirectoryError for one that cannot be read."""
+        try:
+            content = json.loads(self.mark.read_bytes())
+            mark = RestoreMark(content["height"], bytes.fromhex(content["hash"].removeprefix("0x")), content["target"])
+        except FileNotFoundError:
+            return None
+        except (ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
+            raise self._unreadable(str(error)) from error
+        for height in (mark.height, 0 if mark.target is None else mark.target):
+            if type(height) is not int or height < 0:
+                raise self._unreadable(f"height {height!r}")
+        if len(mark.hash) != 32:
+            raise self._unreadable(f"hash of {len(mark.hash)} bytes")
+        return mark
+
+    def _unreadable(self, found: str) -> DataDirectoryError:
+        return DataDirectoryError(
+            str(self.mark), "unreadable mark of an unfinished restore", expected="height, hash and target", found=found
+        )
+
+    def remove_mark(self) -> None:
+        """Take the mark away, durably, after the last block is durable."""
+        with contextlib.suppress(FileNotFoundError):
+            self.mark.unlink()
+        sync_folder(self.path)
+
+    def free_bytes(self) -> int:
+        """Bytes free on the file system of this directory, or of where it will be created."""
+        existing = self.path.absolute()
+        while not existing.exists():
+            existing = existing.parent
+        return shutil.disk_usage(existing).free
+
+    def require_free(self, needed: int) -> None:
+        """Raise DiskFullError when fewer than `needed` bytes are free."""
+        free = self.free_bytes()
+        if free < needed:
+            raise DiskFullError(str(self.path), needed, free)

@@ -1,0 +1,56 @@
+"""Writes a small file so that after a crash there is the old one or the new one, never half of one."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from polygon_edge.errors import DiskFullError
+
+GO_FILE_MODE = 0o777
+"""What v0.6.x asks for; the umask takes its part (§8)."""
+
+
+def write_durably(file: Path, content: bytes, mode: int = GO_FILE_MODE) -> None:
+    """Replace `file` by `content`: written beside it, synced, renamed, folder synced.
+
+    Raises DiskFullError and OSError; `file` is then unchanged.
+    """
+    part = file.with_name(file.name + ".part")
+    with reporting_full_disk(file):
+        try:
+            # A part left over by a crash may have other permissions.
+            part.unlink(missing_ok=True)
+            with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            part.rename(file)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        sync_folder(file.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def reporting_full_disk(path: Path) -> Iterator[None]:
+    """Turn "no space left" into DiskFullError for `path`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFullError(str(path), None, shutil.disk_usage(path.parent).free) from error
+        raise
