@@ -2,7 +2,7 @@
 
 import logging
 import sys
-import time
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, TextIO
 
@@ -35,20 +35,16 @@ class TextFormatter(logging.Formatter):
     A traceback follows on lines of its own.
     """
 
-    converter = time.gmtime
-    default_time_format = "%Y-%m-%dT%H:%M:%S"
-    default_msec_format = "%s.%03dZ"
-
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s [%(levelname)s] %(name)s: %(message)s")
-
-    def formatMessage(self, record: logging.LogRecord) -> str:
-        return super().formatMessage(record).replace("\r", "\\r").replace("\n", "\\n")
-
     def format(self, record: logging.LogRecord) -> str:
-        line = super().format(record)
-        prefix = f"{ROOT_LOGGER_NAME}."
-        return line.replace(f"] {prefix}", "] ", 1)
+        """Renders ``record`` without a line break at its end."""
+        # isoformat leaves the fraction out where it is zero unless told how much of it is wanted.
+        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        module = record.name.removeprefix(f"{ROOT_LOGGER_NAME}.")
+        message = record.getMessage().replace("\r", "\\r").replace("\n", "\\n")
+        line = f"{moment} [{record.levelname}] {module}: {message}"
+        if record.exc_info:
+            line = f"{line}\n{self.formatException(record.exc_info)}"
+        return line
 
 
 def configure_logging(level: LogLevel = LogLevel.INFO, stream: TextIO | None = None) -> logging.Logger:

@@ -141,7 +141,8 @@ class RateColumn(ProgressColumn):
         super().__init__()
         self._tally = tally
 
-    def render(self, task: Task) -> Text:
+    def render(self, task: Task) -> Text:  # noqa: ARG002 -- the name belongs to the base class
+        """Renders the mean rate since the work began."""
         return Text(f"{self._tally.per_second(self._tally.transactions):.0f} tx/s")
 
 
