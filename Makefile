@@ -1,0 +1,53 @@
+# Two commands matter: `make test` proves the code, `make demo` restores a real chain. Everything else is a part of them.
+# Targets only name tools; what needs a decision stands in tools/.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check golden bench wheel lock docs crash-proof fuzz-proof interop
+
+BIN := .venv/bin
+# One profile for the linter and the tests, so that LevelDB and the cryptography are built once for both.
+CARGO_PROFILE := --profile test --locked
+
+help:            ## list the targets
+	@sed -n 's/^\([a-z-]*\): .*## /\1 -- /p; s/^\([a-z-]*\): *## /\1 -- /p' $(MAKEFILE_LIST)
+
+setup:           ## virtual environment, locked packages, the Rust core built into it
+	@tools/setup
+
+demo: setup      ## restore a recorded network and show that a damaged archive is refused
+	$(BIN)/python tools/demo.py
+
+check: setup     ## format, lint, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	PYTHONPATH=src $(BIN)/lint-imports
+	cargo fmt --all --check
+	cargo clippy $(CARGO_PROFILE) --workspace --all-targets -- -D warnings
+
+test: check      ## check, then every test of both languages
+	$(BIN)/python -m pytest --cov --cov-report=term-missing
+	cargo test --workspace --locked
+
+golden: setup    ## replay all recorded networks found under $$POLYGON_EDGE_SHARED
+	$(BIN)/python -m pytest -m shared
+
+bench: setup     ## measure the Rust core
+	cargo bench --workspace --locked
+
+wheel: setup     ## a wheel for this platform, in dist/
+	$(BIN)/maturin build --release --locked --out dist
+
+lock:            ## solve the dependencies anew into requirements.txt
+	@tools/lock
+
+docs: setup      ## the documentation site, in build/site
+	$(BIN)/mkdocs build --strict
+
+crash-proof: setup   ## by hand: kill a restore again and again, reopen, compare
+	$(BIN)/python -m pytest tests/crash
+
+fuzz-proof: setup    ## by hand: many more random cases than `make test` draws
+	PROPTEST_CASES=100000 cargo test --workspace --locked
+
+interop: setup       ## by hand: against the Go client that the environment names
+	$(BIN)/python -m pytest -m interop
