@@ -10,4 +10,6 @@ pub mod forks;
 pub mod receipt;
 pub mod rlp;
 pub mod state;
+pub mod state_trie;
 pub mod transaction;
+pub mod trie;
