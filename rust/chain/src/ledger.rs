@@ -1,8 +1,8 @@
 //! Execution of verified blocks on top of a head: state in, receipts and new state out, nothing written.
 
-use std::{collections::VecDeque, ops::Range};
+use std::{collections::VecDeque, ops::Range, sync::Arc};
 
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{Address, B256, U256};
 
 use crate::{
     block::put_stored_body,
@@ -11,7 +11,7 @@ use crate::{
     receipt::Receipt,
     rlp,
     run::{Prepared, PreparedBlock},
-    state::{Account, StateError, StateReader},
+    state::StateError,
     state_trie::{NewState, StateTrie},
     trie::ordered_root,
     verify::{Parent, Rule, Violation},
@@ -48,7 +48,7 @@ pub struct ExecutedRun {
     /// Blocks that hold, in order.
     pub blocks: Vec<ExecutedBlock>,
     /// Trie nodes and code of exactly these blocks.
-    pub new_state: NewState,
+    pub new_state: Arc<NewState>,
     /// The rule that the next block broke.
     pub violation: Option<Violation>,
     /// The head after the last of `blocks`.
@@ -75,34 +75,29 @@ impl Ledger {
         &self.head
     }
 
-    /// The state trie, for its memory and its pending nodes.
-    pub fn state_mut(&mut self) -> &mut StateTrie {
-        &mut self.state
+    /// Reports that the new state of a run is in the database, so that the ledger need not keep it readable.
+    pub fn committed(&mut self, new_state: &Arc<NewState>) {
+        self.state.committed(new_state);
     }
 
     /// Executes the blocks `range` of a verified run in order, and stops before the first that breaks a rule.
     ///
-    /// Errors: the state cannot be read. Then nothing of the run counts and the ledger is back at its old head.
+    /// Errors: the state cannot be read. Nothing of the range is handed out then and the ledger must be opened anew.
     pub fn execute(&mut self, run: &[Prepared], range: Range<usize>) -> Result<ExecutedRun, StateError> {
-        let before = (self.head.clone(), self.ancestors.clone());
         let mut executed = Vec::with_capacity(range.len());
-        let mut new_state = NewState::default();
         let mut violation = None;
         for (index, prepared) in run.iter().enumerate().skip(range.start).take(range.len()) {
             let Ok(block) = prepared else { break };
-            match self.execute_one(index, block, &mut new_state) {
+            match self.execute_one(index, block) {
                 Ok(block) => executed.push(block),
                 Err(Failure::Broken(broken)) => {
                     violation = Some(broken);
                     break;
                 }
-                Err(Failure::State(error)) => {
-                    (self.head, self.ancestors) = before;
-                    self.state.reset(self.head.state_root);
-                    return Err(error);
-                }
+                Err(Failure::State(error)) => return Err(error),
             }
         }
+        let new_state = self.state.take_new_state();
         Ok(ExecutedRun { blocks: executed, new_state, violation, head: self.head.clone() })
     }
 
@@ -110,7 +105,6 @@ impl Ledger {
         &mut self,
         index: usize,
         prepared: &PreparedBlock,
-        new_state: &mut NewState,
     ) -> Result<ExecutedBlock, Failure> {
         let header = &prepared.block.header;
         let broken = |what: &str, expected: String, found: String| {
@@ -127,8 +121,8 @@ impl Ledger {
             coinbase,
             base_fee: header.base_fee,
         };
-        let mut reader =
-            BlockReader { state: &mut self.state, ancestors: &self.ancestors, head: self.head.parent.number };
+        let (ancestors, head) = (&self.ancestors, self.head.parent.number);
+        let mut reader = self.state.reader(|number| Ok(ancestor(ancestors, head, number)));
         let outcome =
             execute_block(&self.rules, &context, &prepared.block.transactions, &prepared.senders, &mut reader)?;
 
@@ -149,11 +143,9 @@ impl Ledger {
         if receipts_root != header.receipts_root {
             return Err(broken("receipts root", header.receipts_root.to_string(), receipts_root.to_string()));
         }
-        let mark = new_state.mark();
-        let state_root = self.state.apply(&outcome.changes, new_state)?;
+        let state_root = self.state.apply(&outcome.changes)?;
         if state_root != header.state_root {
-            new_state.truncate(mark);
-            self.state.reset(self.head.state_root);
+            self.state.undo_last();
             return Err(broken("state root", header.state_root.to_string(), state_root.to_string()));
         }
         if self.ancestors.len() == VISIBLE_ANCESTORS {
@@ -227,29 +219,9 @@ impl From<ExecutionError> for Failure {
     }
 }
 
-/// The state trie with the hashes of the ancestors beside it.
-struct BlockReader<'a> {
-    state: &'a mut StateTrie,
-    ancestors: &'a VecDeque<B256>,
-    head: u64,
-}
-
-impl StateReader for BlockReader<'_> {
-    fn account(&mut self, address: &Address) -> Result<Option<Account>, StateError> {
-        self.state.account(address)
-    }
-
-    fn storage(&mut self, address: &Address, slot: &U256) -> Result<U256, StateError> {
-        self.state.storage(address, slot)
-    }
-
-    fn code(&mut self, address: &Address, code_hash: &B256) -> Result<Bytes, StateError> {
-        self.state.code(address, code_hash)
-    }
-
-    fn block_hash(&mut self, number: u64) -> Result<B256, StateError> {
-        let back = self.head.checked_sub(number).and_then(|back| usize::try_from(back).ok());
-        let position = back.and_then(|back| self.ancestors.len().checked_sub(back + 1));
-        Ok(position.map_or(B256::ZERO, |position| self.ancestors[position]))
-    }
+/// The hash of block `number`, zero where it is not among the ancestors; `head` is the number of the last of them.
+fn ancestor(ancestors: &VecDeque<B256>, head: u64, number: u64) -> B256 {
+    let back = head.checked_sub(number).and_then(|back| usize::try_from(back).ok());
+    let position = back.and_then(|back| ancestors.len().checked_sub(back.checked_add(1)?));
+    position.map_or(B256::ZERO, |position| ancestors[position])
 }

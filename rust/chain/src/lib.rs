@@ -17,6 +17,7 @@ pub mod seal;
 pub mod sender;
 pub mod signature;
 pub mod state;
+pub mod state_trie;
 pub mod transaction;
 pub mod trie;
 pub mod verify;

@@ -1,13 +1,15 @@
 //! The genesis block of a chain, computed from the genesis file's fields without a database.
 
+use std::sync::Arc;
+
 use polygon_edge_chain::{
     Address, B256, Bytes, U256,
     execute::genesis_changes,
     extra::ValidatorType,
     genesis::{GenesisAccount, GenesisFields},
     run,
-    state::{NodeSource, StateError},
-    state_trie::{NewState, StateTrie},
+    state::{EMPTY_ROOT, NodeSource, StateError},
+    state_trie::{NewState, StateTrie, TrieOptions},
 };
 use pyo3::{exceptions::PyValueError, prelude::*, pybacked::PyBackedBytes, types::PyBytes};
 
@@ -22,7 +24,7 @@ pub struct Genesis {
     pub(crate) gas_limit: u64,
     pub(crate) difficulty: u64,
     pub(crate) header: Vec<u8>,
-    pub(crate) new_state: std::sync::Mutex<NewState>,
+    pub(crate) new_state: Arc<NewState>,
 }
 
 /// One entry of the alloc: address, balance (none when the key is absent), nonce, code, slots.
@@ -66,15 +68,15 @@ impl Genesis {
         let alloc = alloc.into_iter().map(account).collect::<PyResult<Vec<_>>>()?;
         let generation = rules.inner.generation;
         py.detach(|| {
-            let mut new_state = NewState::default();
-            let mut trie = StateTrie::new(std::sync::Arc::new(Nothing), polygon_edge_chain::state::EMPTY_ROOT);
-            let state_root = trie.apply(&genesis_changes(&alloc), &mut new_state).map_err(error::state)?;
+            let mut trie =
+                StateTrie::open(EMPTY_ROOT, Arc::new(Nothing), TrieOptions::default()).map_err(error::state)?;
+            let state_root = trie.apply(&genesis_changes(&alloc)).map_err(error::state)?;
+            let new_state = trie.take_new_state();
             let header = fields.header(state_root);
             let (hash, extra) = run::ibft_hash(&header, generation, ValidatorType::Ecdsa);
             extra.map_err(|error| PyValueError::new_err(format!("extraData: {error}")))?;
             let mut encoded = Vec::new();
             header.put(generation, &mut encoded);
-            let new_state = std::sync::Mutex::new(new_state);
             Ok(Self { number, hash, state_root, gas_limit, difficulty, header: encoded, new_state })
         })
     }
