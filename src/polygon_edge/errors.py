@@ -151,7 +151,7 @@ _RULE_POSITIONS = {rule: position for position, rule in enumerate(Rule)}
 class BlockRuleError(PolygonEdgeError):
     """A block breaks `rule`.
 
-    `hash` is the block's hash as 32 bytes, None where it could not be computed; `offset` and `file` are set when the
+    `what` is the field or value that breaks it. `hash` is the block's hash as 32 bytes, None where it could not be computed; `offset` and `file` are set when the
     block came from an archive.
     """
 
@@ -163,12 +163,14 @@ class BlockRuleError(PolygonEdgeError):
         number: int,
         *,
         hash: bytes | None = None,
+        what: str | None = None,
         offset: int | None = None,
         expected: object = None,
         found: object = None,
         file: str | None = None,
     ) -> None:
         self.rule = rule
+        self.what = what
         self.number = number
         self.hash = hash
         self.offset = offset
@@ -176,7 +178,7 @@ class BlockRuleError(PolygonEdgeError):
         self.found = found
         self.file = file
         place = None if offset is None else f"byte {offset}"
-        super().__init__(_where(file, place, f"block {number}", rule.value, _comparison(expected, found)))
+        super().__init__(_where(file, place, f"block {number}", rule.value, what, _comparison(expected, found)))
 
 
 class GenesisError(PolygonEdgeError):
@@ -219,12 +221,13 @@ class DiskFullError(PolygonEdgeError):
 
     exit_code: ClassVar[int] = 14
 
-    def __init__(self, path: str, needed: int | None, free: int) -> None:
+    def __init__(self, path: str, needed: int | None = None, free: int | None = None) -> None:
         self.path = path
         self.needed = needed
         self.free = free
         need = "more space is needed" if needed is None else f"needs {needed} bytes"
-        super().__init__(f"{path}: disk full: {need}, has {free} bytes")
+        has = "" if free is None else f", has {free} bytes"
+        super().__init__(f"{path}: disk full: {need}{has}")
 
 
 class StoppedBySignalError(PolygonEdgeError):

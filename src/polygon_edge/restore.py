@@ -49,6 +49,15 @@ LEAST_BYTES_PER_ARCHIVE_BYTE = 2
 """What a restore writes at least for a byte of the archive (blocks, look-ups and state; measured: 2.4 to 9)."""
 
 
+class Promise(Protocol):
+    """The last block of an archive, as its metadata names it."""
+
+    @property
+    def height(self) -> int: ...
+    @property
+    def hash(self) -> bytes: ...
+
+
 class Archive(Protocol):
     """What a restore needs of an archive: its promise, and one pass over its records."""
 
@@ -59,9 +68,7 @@ class Archive(Protocol):
     @property
     def offset(self) -> int: ...
     @property
-    def promised_height(self) -> int: ...
-    @property
-    def promised_hash(self) -> bytes: ...
+    def metadata(self) -> Promise: ...
     def runs(self, max_blocks: int, max_bytes: int) -> Iterator[Sequence[RawRecord]]: ...
 
 
@@ -137,13 +144,13 @@ class Restore:
     @property
     def _target(self) -> int:
         """The height that ends this restore."""
-        promised = self.archive.promised_height
+        promised = self.archive.metadata.height
         return promised if self.to is None else self.to
 
     def _is_complete(self) -> bool:
         """Whether the chain holds what the archive promises already, so that nothing has to be read."""
-        promised = self.archive.promised_height
-        return promised > 0 and self.chain.canonical_hash(promised) == self.archive.promised_hash
+        promised = self.archive.metadata.height
+        return promised > 0 and self.chain.canonical_hash(promised) == self.archive.metadata.hash
 
     def _mark(self, head: int) -> None:
         if head >= self._target:
@@ -151,7 +158,7 @@ class Restore:
         size = self.archive.size
         if size is not None and head == 0 and self.to is None:
             self.directory.require_free(size * LEAST_BYTES_PER_ARCHIVE_BYTE)
-        mark = RestoreMark(self.archive.promised_height, self.archive.promised_hash, self.to)
+        mark = RestoreMark(self.archive.metadata.height, self.archive.metadata.hash, self.to)
         self.directory.write_mark(mark)
 
     def _settle_mark(self, head: int) -> None:
@@ -218,7 +225,7 @@ class Restore:
 
     def _check_promise(self, new: NewRecords) -> None:
         """Hold what was read against the metadata (D-15): fewer blocks are an error, the rest a warning unless strict."""
-        name, promised, offset = self.archive.name, self.archive.promised_height, self.archive.offset
+        name, promised, offset = self.archive.name, self.archive.metadata.height, self.archive.offset
         last = new.last
         if self.to is not None and new.reached_limit:
             return
@@ -229,8 +236,8 @@ class Restore:
             )
         if last > promised:
             self._doubt("metadata height does not match the last block", promised, last)
-        elif self.archive.promised_hash not in {self.chain.canonical_hash(last), self.chain.plain_hash(last)}:
-            self._doubt("metadata hash is not the last block's", self.archive.promised_hash, self.chain.canonical_hash(last))
+        elif self.archive.metadata.hash not in {self.chain.canonical_hash(last), self.chain.plain_hash(last)}:
+            self._doubt("metadata hash is not the last block's", self.archive.metadata.hash, self.chain.canonical_hash(last))
 
     def _doubt(self, problem: str, expected: object, found: object) -> None:
         doubt = ArchiveMetadataError(self.archive.name, 0, problem, expected=expected, found=found)

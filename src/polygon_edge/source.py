@@ -17,6 +17,15 @@ class RawBlock(NamedTuple):
     offset: int | None
 
 
+class RawRecord(Protocol):
+    """One block's network RLP with its place in a source, its height not yet looked at."""
+
+    @property
+    def raw(self) -> bytes: ...
+    @property
+    def offset(self) -> int | None: ...
+
+
 class BlockSource(Protocol):
     """Something that has the blocks from `first_height` to `last_height`."""
 

@@ -45,6 +45,8 @@ pub struct ExecutedBlock {
 /// What an execution of part of a run leaves: blocks and state that can be committed, and why it ended early.
 #[derive(Debug)]
 pub struct ExecutedRun {
+    /// Position of the first block in the run.
+    pub start: usize,
     /// Blocks that hold, in order.
     pub blocks: Vec<ExecutedBlock>,
     /// Trie nodes and code of exactly these blocks.
@@ -86,7 +88,7 @@ impl Ledger {
     pub fn execute(&mut self, run: &[Prepared], range: Range<usize>) -> Result<ExecutedRun, StateError> {
         let mut executed = Vec::with_capacity(range.len());
         let mut violation = None;
-        for (index, prepared) in run.iter().enumerate().skip(range.start).take(range.len()) {
+        for (index, prepared) in run.iter().enumerate().take(range.end).skip(range.start) {
             let Ok(block) = prepared else { break };
             match self.execute_one(index, block) {
                 Ok(block) => executed.push(block),
@@ -98,7 +100,7 @@ impl Ledger {
             }
         }
         let new_state = self.state.take_new_state();
-        Ok(ExecutedRun { blocks: executed, new_state, violation, head: self.head.clone() })
+        Ok(ExecutedRun { start: range.start, blocks: executed, new_state, violation, head: self.head.clone() })
     }
 
     fn execute_one(

@@ -81,6 +81,11 @@ pub fn ibft_hash(
     (hash, extra)
 }
 
+/// Who gave the proposer seal of the block with this hash.
+pub fn proposer(hash: &B256, extra: &Extra) -> Option<Address> {
+    recover_seal(&proposer_digest(hash), &extra.proposer_seal)
+}
+
 /// One signature to recover, and where its signer goes.
 enum Job<'a> {
     Sender { transaction: &'a crate::transaction::Transaction, number: u64, signer: &'a mut Option<Address> },

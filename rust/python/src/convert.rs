@@ -1,7 +1,7 @@
 //! Fixed-size byte values between Python and the core.
 
 use polygon_edge_chain::{Address, B256};
-use pyo3::{exceptions::PyValueError, prelude::*};
+use pyo3::{exceptions::PyValueError, prelude::*, types::PyBytes};
 
 /// An address from exactly 20 bytes.
 pub fn address(bytes: &[u8]) -> PyResult<Address> {
@@ -15,4 +15,10 @@ pub fn hash(bytes: &[u8]) -> PyResult<B256> {
 
 fn wrong_length(what: &str, expected: usize, found: usize) -> PyErr {
     PyValueError::new_err(format!("{what}: expected {expected} bytes, found {found}"))
+}
+
+/// Keccak-256 of `data`.
+#[pyfunction]
+pub fn keccak256<'py>(py: Python<'py>, data: &[u8]) -> Bound<'py, PyBytes> {
+    PyBytes::new(py, polygon_edge_chain::keccak256(data).as_slice())
 }

@@ -95,7 +95,8 @@ impl Genesis {
 }
 
 fn account((address, balance, nonce, code, storage): AllocEntry) -> PyResult<(Address, GenesisAccount)> {
-    let word = |bytes: &[u8]| U256::try_from_be_slice(bytes).ok_or_else(|| PyValueError::new_err("a word above 32 bytes"));
+    let word =
+        |bytes: &[u8]| U256::try_from_be_slice(bytes).ok_or_else(|| PyValueError::new_err("a word above 32 bytes"));
     let account = GenesisAccount {
         balance: balance.map(|balance| word(&balance)).transpose()?,
         nonce,

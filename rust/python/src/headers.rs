@@ -48,7 +48,11 @@ pub fn summarise(
     let kind = match validator_type {
         "ecdsa" => ValidatorType::Ecdsa,
         "bls" => ValidatorType::Bls,
-        _ => return Err(PyValueError::new_err(format!("validator type: expected ecdsa or bls, found {validator_type:?}"))),
+        _ => {
+            return Err(PyValueError::new_err(format!(
+                "validator type: expected ecdsa or bls, found {validator_type:?}"
+            )));
+        }
     };
     let plain = match hash_rule {
         "plain" => true,

@@ -11,6 +11,7 @@ mod error;
 mod genesis;
 mod headers;
 mod prepare;
+mod query;
 mod rules;
 
 /// The Rust core of polygon-edge.
@@ -25,5 +26,6 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<chain::Executed>()?;
     module.add_function(wrap_pyfunction!(prepare::prepare, module)?)?;
     module.add_function(wrap_pyfunction!(headers::summarise, module)?)?;
+    module.add_function(wrap_pyfunction!(convert::keccak256, module)?)?;
     Ok(())
 }

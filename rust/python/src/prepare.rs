@@ -18,8 +18,7 @@ pub struct Run {
 }
 
 /// A block that votes: height, hash, proposer (empty where the seal does not recover), miner and nonce as they stand.
-type Vote<'py> =
-    (u64, Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyBytes>);
+type Vote<'py> = (u64, Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyBytes>);
 
 /// The rule that a block of a run breaks.
 #[pyclass(frozen, get_all, module = "polygon_edge._core")]
@@ -111,7 +110,13 @@ impl Run {
             let bytes = |bytes: &[u8]| PyBytes::new(py, bytes);
             let proposer = block.proposer.as_ref().map_or(&[][..], |proposer| proposer.as_slice());
             (header.miner.as_ref() != [0; 20]).then(|| {
-                (header.number, bytes(block.hash.as_slice()), bytes(proposer), bytes(&header.miner), bytes(&header.nonce))
+                (
+                    header.number,
+                    bytes(block.hash.as_slice()),
+                    bytes(proposer),
+                    bytes(&header.miner),
+                    bytes(&header.nonce),
+                )
             })
         };
         blocks.iter().flatten().filter_map(voting).collect()
@@ -133,7 +138,9 @@ impl Run {
         let parent = Parent { number, hash: convert::hash(&hash)?, gas_limit };
         let sets = sets
             .into_iter()
-            .map(|(from, set)| Ok((from, set.iter().map(|address| convert::address(address)).collect::<PyResult<_>>()?)))
+            .map(|(from, set)| {
+                Ok((from, set.iter().map(|address| convert::address(address)).collect::<PyResult<_>>()?))
+            })
             .collect::<PyResult<Vec<_>>>()?;
         let sets = ValidatorSets::new(sets);
         let blocks = self.blocks.get(start..).unwrap_or_default();

@@ -14,12 +14,7 @@ pub struct Rules {
 #[pymethods]
 impl Rules {
     #[new]
-    fn new(
-        generation: &str,
-        chain_id: u64,
-        forks: HashMap<String, u64>,
-        quorum_size_block: u64,
-    ) -> PyResult<Self> {
+    fn new(generation: &str, chain_id: u64, forks: HashMap<String, u64>, quorum_size_block: u64) -> PyResult<Self> {
         let mut flags = Forks::default();
         for (name, first) in forks {
             let flag = match name.as_str() {

@@ -1,0 +1,272 @@
+//! The verbs on an open data directory: `start`, `execute`, `commit`, `close`. Queries are in `query.rs`.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use polygon_edge_chain::{
+    B256, Bytes, U256,
+    block::Header,
+    forks,
+    ledger::{ExecutedRun, Head, Ledger, StoredBlock, VISIBLE_ANCESTORS},
+    run::Prepared,
+    state_trie::{NewState, StateTrie, TrieOptions},
+    verify::Parent,
+};
+use polygon_edge_store::{BlockBatch, BlockRecord, DataDir, GenesisRecord, OpenMode, data_dir::Tuning, state_batch};
+use pyo3::{prelude::*, types::PyBytes};
+
+use crate::{
+    error,
+    genesis::Genesis,
+    prepare::{Run, Violation},
+    rules::Rules,
+};
+
+/// Bytes of decoded trie nodes kept between blocks. Measured on the bench chains: more does not make them faster.
+const TRIE_MEMORY: usize = 96 << 20;
+
+/// An open data directory and the chain in it.
+#[pyclass(frozen, module = "polygon_edge._core")]
+pub struct Chain {
+    pub(crate) path: PathBuf,
+    directory: Mutex<Option<Arc<DataDir>>>,
+    engine: Mutex<Option<Engine>>,
+    /// Head as of the last synced commit, for readers that must not wait for an execution.
+    tip: Mutex<Option<Tip>>,
+    /// New states that are in the database since the last execution.
+    committed: Mutex<Vec<Arc<NewState>>>,
+}
+
+/// The moving part: one execution at a time.
+struct Engine {
+    rules: forks::Rules,
+    ledger: Ledger,
+}
+
+#[derive(Clone)]
+struct Tip {
+    rules: forks::Rules,
+    head: Head,
+}
+
+/// Executed blocks, ready to be committed.
+#[pyclass(frozen, module = "polygon_edge._core")]
+pub struct Executed {
+    rules: forks::Rules,
+    run: Arc<Vec<Prepared>>,
+    inner: ExecutedRun,
+}
+
+#[pymethods]
+impl Executed {
+    /// How many blocks were executed.
+    #[getter]
+    fn blocks(&self) -> usize {
+        self.inner.blocks.len()
+    }
+
+    /// The rule that the next block broke, if one did.
+    #[getter]
+    fn violation(&self) -> Option<Violation> {
+        let start = self.inner.blocks.last().map_or(self.inner.start, |block| block.index + 1);
+        self.inner.violation.clone().map(|violation| Violation::new(start, violation))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic while the lock was held has already reached Python; what the lock guards is replaced as a whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Chain {
+    pub(crate) fn directory(&self) -> PyResult<Arc<DataDir>> {
+        lock(&self.directory).clone().ok_or_else(|| error::damaged(&self.path, "the data directory is closed"))
+    }
+
+    fn tip(&self) -> PyResult<Tip> {
+        lock(&self.tip).clone().ok_or_else(|| error::damaged(&self.path, "the chain was not started"))
+    }
+
+    pub(crate) fn rules(&self) -> PyResult<forks::Rules> {
+        self.tip().map(|tip| tip.rules)
+    }
+
+    /// The head in the database as the ledger needs it, with the hashes that BLOCKHASH can see.
+    fn read_head(&self, directory: &DataDir) -> PyResult<(Head, Vec<B256>)> {
+        let fail = |error| error::store(&self.path, &error);
+        let missing =
+            |what: &str, number: u64| error::damaged(&self.path, format!("{what} of block {number} is missing"));
+        let blocks = directory.blocks_snapshot();
+        let head =
+            blocks.head().map_err(fail)?.ok_or_else(|| error::damaged(&self.path, "the database has no head"))?;
+        let header = blocks.header(&head.hash).map_err(fail)?.ok_or_else(|| missing("the header", head.number))?;
+        let header = Header::decode_whole(&Bytes::from(header))
+            .map_err(|error| error::damaged(&self.path, format!("header of block {}: {error}", head.number)))?;
+        let total_difficulty = blocks
+            .total_difficulty(&head.hash)
+            .map_err(fail)?
+            .ok_or_else(|| missing("the total difficulty", head.number))?;
+        let first = head.number.saturating_sub(VISIBLE_ANCESTORS as u64 - 1);
+        let ancestors = (first..=head.number)
+            .map(|number| {
+                blocks.canonical_hash(number).map_err(fail)?.ok_or_else(|| missing("the canonical hash", number))
+            })
+            .collect::<PyResult<Vec<_>>>()?;
+        let parent = Parent { number: head.number, hash: head.hash, gas_limit: header.gas_limit };
+        Ok((Head { parent, state_root: header.state_root, total_difficulty }, ancestors))
+    }
+
+    fn write_genesis(&self, directory: &DataDir, genesis: &Genesis) -> PyResult<()> {
+        let mut blocks = BlockBatch::new();
+        let record =
+            GenesisRecord { hash: genesis.hash, header: &genesis.header, difficulty: U256::from(genesis.difficulty) };
+        blocks
+            .put_genesis(&record)
+            .and_then(|()| directory.committer().commit(&batch_of(&genesis.new_state), &blocks.into_batch()))
+            .map_err(|error| error::store(&self.path, &error))
+    }
+}
+
+fn batch_of(new_state: &NewState) -> polygon_edge_store::Batch {
+    let nodes = new_state.nodes().map(|(hash, node)| (*hash, node));
+    state_batch(nodes, new_state.code().iter().map(|(hash, code)| (*hash, code)))
+}
+
+#[pymethods]
+impl Chain {
+    /// Opens both databases of `path` under both locks; makes them where they are missing, if `create`.
+    #[staticmethod]
+    #[pyo3(signature = (path, create=true))]
+    fn open(py: Python<'_>, path: PathBuf, create: bool) -> PyResult<Self> {
+        let mode = if create { OpenMode::CreateIfMissing } else { OpenMode::MustExist };
+        let directory = py
+            .detach(|| DataDir::open(&path, mode, &Tuning::default()))
+            .map_err(|error| error::store(&path, &error))?;
+        Ok(Self {
+            path,
+            directory: Mutex::new(Some(Arc::new(directory))),
+            engine: Mutex::new(None),
+            tip: Mutex::new(None),
+            committed: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// Makes the chain ready to be extended: writes the genesis block into empty databases, else compares it.
+    fn start(&self, py: Python<'_>, rules: &Rules, genesis: &Genesis) -> PyResult<()> {
+        let directory = self.directory()?;
+        py.detach(|| {
+            let fail = |error| error::store(&self.path, &error);
+            let blocks = directory.blocks();
+            if blocks.head().map_err(fail)?.is_none() {
+                self.write_genesis(&directory, genesis)?;
+            }
+            let stored = blocks.canonical_hash(genesis.number).map_err(fail)?;
+            if stored != Some(genesis.hash) {
+                let found = stored.map_or("none".to_owned(), |hash| hash.to_string());
+                let problem = format!(
+                    "genesis file does not match current genesis: expected {} (genesis file), found {found}",
+                    genesis.hash
+                );
+                return Err(error::damaged(&self.path, problem));
+            }
+            let (head, ancestors) = self.read_head(&directory)?;
+            let options = TrieOptions { memory_budget: TRIE_MEMORY, parallel: false };
+            let state = StateTrie::open(head.state_root, Arc::new(directory.state()), options).map_err(|error| {
+                error::damaged(&self.path, format!("state of the head, block {}: {error}", head.parent.number))
+            })?;
+            let ledger = Ledger::new(rules.inner.clone(), state, head.clone(), ancestors);
+            *lock(&self.tip) = Some(Tip { rules: rules.inner.clone(), head });
+            *lock(&self.engine) = Some(Engine { rules: rules.inner.clone(), ledger });
+            Ok(())
+        })
+    }
+
+    /// Number, hash and gas limit of the last executed block.
+    #[getter(tip)]
+    fn tip_of<'py>(&self, py: Python<'py>) -> PyResult<(u64, Bound<'py, PyBytes>, u64)> {
+        let Parent { number, hash, gas_limit } = self.tip()?.head.parent;
+        Ok((number, PyBytes::new(py, hash.as_slice()), gas_limit))
+    }
+
+    /// Root of the state after the last executed block.
+    #[getter]
+    fn state_root<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        Ok(PyBytes::new(py, self.tip()?.head.state_root.as_slice()))
+    }
+
+    /// Executes the verified blocks `start..stop` of `run` on top of the tip, and stops before one that breaks a rule.
+    fn execute(&self, py: Python<'_>, run: &Run, start: usize, stop: usize) -> PyResult<Executed> {
+        let blocks = Arc::clone(&run.blocks);
+        py.detach(|| {
+            let mut engine = lock(&self.engine);
+            let Some(Engine { rules, ledger }) = engine.as_mut() else {
+                return Err(error::damaged(&self.path, "the chain was not started"));
+            };
+            for new_state in lock(&self.committed).drain(..) {
+                ledger.committed(&new_state);
+            }
+            match ledger.execute(&blocks, start..stop) {
+                Ok(inner) => {
+                    *lock(&self.tip) = Some(Tip { rules: rules.clone(), head: inner.head.clone() });
+                    Ok(Executed { rules: rules.clone(), run: blocks, inner })
+                }
+                Err(state) => {
+                    // The ledger stands between two blocks now: only a new `start` may go on.
+                    *engine = None;
+                    Err(error::damaged(&self.path, state.to_string()))
+                }
+            }
+        })
+    }
+
+    /// Writes executed blocks: the state first and synced, then all blocks with the head last, atomically and synced.
+    fn commit(&self, py: Python<'_>, executed: &Executed) -> PyResult<()> {
+        let directory = self.directory()?;
+        py.detach(|| {
+            let fail = |error| error::store(&self.path, &error);
+            let mut batch = BlockBatch::new();
+            for block in &executed.inner.blocks {
+                let Some(Ok(prepared)) = executed.run.get(block.index) else { continue };
+                let stored = StoredBlock::encode(&executed.rules, prepared, block);
+                let record = BlockRecord {
+                    number: stored.number,
+                    hash: stored.hash,
+                    header: &stored.header,
+                    body: &stored.body,
+                    receipts: &stored.receipts,
+                    total_difficulty: stored.total_difficulty,
+                    transaction_hashes: &stored.transaction_hashes,
+                };
+                batch.put_block(&record).map_err(fail)?;
+            }
+            let state = batch_of(&executed.inner.new_state);
+            directory.committer().commit(&state, &batch.into_batch()).map_err(fail)?;
+            lock(&self.committed).push(Arc::clone(&executed.inner.new_state));
+            Ok(())
+        })
+    }
+
+    /// Closes both databases and releases their locks; nothing happens the second time.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| {
+            *lock(&self.engine) = None;
+            lock(&self.committed).clear();
+            let Some(directory) = lock(&self.directory).take() else { return Ok(()) };
+            let Some(directory) = Arc::into_inner(directory) else {
+                return Err(error::damaged(&self.path, "the data directory cannot close: it is still in use"));
+            };
+            directory.close().map_err(|error| error::store(&self.path, &error))
+        })
+    }
+
+    fn __enter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, pyo3::types::PyTuple>) -> PyResult<()> {
+        self.close(py)
+    }
+}

@@ -1,0 +1,19 @@
+"""The tree of commands."""
+
+from __future__ import annotations
+
+import click
+
+from polygon_edge.cli.archive import archive
+from polygon_edge.cli.restore import restore
+from polygon_edge.cli.version import version
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def root() -> None:
+    """A node for Polygon Edge chains that can be backed up, restored and proved."""
+
+
+root.add_command(archive)
+root.add_command(restore)
+root.add_command(version)

@@ -1,0 +1,55 @@
+"""The program `polygon-edge`: the root of its commands, and how each of them fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from polygon_edge.cli import stop
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+OUTPUT_GONE_EXIT_CODE = 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code (docs/operating/exit-codes.md)."""
+    stop.install()
+    # Imported only now, because a signal must find its handler from the first moment on.
+    import click  # noqa: PLC0415
+
+    from polygon_edge.cli.commands import root  # noqa: PLC0415
+    from polygon_edge.errors import PolygonEdgeError  # noqa: PLC0415
+
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        root.main(args=words, prog_name="polygon-edge", standalone_mode=False)
+    except PolygonEdgeError as error:
+        if "--json" in words:
+            document = {"error": str(error), "kind": type(error).__name__}
+            print(json.dumps(document), file=sys.stderr)
+        else:
+            print(f"Error: {error}", file=sys.stderr)
+        return error.exit_code
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except BrokenPipeError:
+        # Whoever read our output is gone; keep the interpreter from writing to it once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OUTPUT_GONE_EXIT_CODE
+    return 0
+
+
+def run() -> None:
+    """Entry point of the console command."""
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    run()

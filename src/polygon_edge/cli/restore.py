@@ -1,0 +1,97 @@
+"""`polygon-edge restore`: flags, the archive and the data directory they name, and what is printed."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from polygon_edge import _core
+from polygon_edge.archive.flat import FlatArchive
+from polygon_edge.chain.genesis import load_genesis
+from polygon_edge.cli.stop import stop_requested
+from polygon_edge.errors import ArchiveError
+from polygon_edge.execution.pipeline import Limits
+from polygon_edge.observe.logs import LogLevel, configure_logging
+from polygon_edge.observe.progress import show_progress
+from polygon_edge.restore import Restore, RestoreReport
+from polygon_edge.store.data_dir import RESTORE_FOLDERS, DataDirectory
+
+
+class Height(click.ParamType):
+    """A block height: decimal, or hexadecimal with 0x."""
+
+    name = "height"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read the number; a height is not negative and fits 64 bits."""
+        if isinstance(value, int):
+            return value
+        try:
+            number = int(str(value), 16 if str(value)[:2] in {"0x", "0X"} else 10)
+        except ValueError:
+            number = -1
+        if not 0 <= number < 1 << 64:
+            self.fail(f"expected a block height (decimal or 0x hex), found {value!r}", param, ctx)
+        return number
+
+
+@click.command()
+@click.argument("archive")
+@click.option("--data-dir", required=True, type=click.Path(path_type=Path), help="Directory to restore into.")
+@click.option("--chain", required=True, type=click.Path(path_type=Path), help="Genesis file of the chain.")
+@click.option("--to", type=Height(), help="Height to end at (default: the archive's end).")
+@click.option("--strict", is_flag=True, help="Treat doubts about the archive's metadata as errors.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document as the last line of output.")
+@click.option("--run-blocks", type=click.IntRange(min=1), default=Limits().blocks, show_default=True,
+              help="Most blocks in one run, and so in one commit.")
+@click.option("--log-level", type=click.Choice(LogLevel, case_sensitive=False), default=LogLevel.INFO, show_default=True,
+              help="Least severe messages to show.")
+def restore(  # noqa: PLR0913 - one parameter a flag
+    archive: str, data_dir: Path, chain: Path, to: int | None, strict: bool, as_json: bool, run_blocks: int, log_level: LogLevel,
+) -> None:
+    """Restore ARCHIVE (a file, or - for standard input) into a data directory.
+
+    Every block is checked and executed. A second run continues where the first ended, and does nothing when all is
+    there.
+    """
+    configure_logging(log_level)
+    genesis = load_genesis(chain)
+    with ExitStack() as stack:
+        try:
+            source = stack.enter_context(FlatArchive.open(archive))
+        except OSError as error:
+            raise ArchiveError(archive, 0, f"cannot be read: {error.strerror}") from error
+        directory = DataDirectory(data_dir)
+        directory.create(RESTORE_FOLDERS)
+        database = stack.enter_context(_core.Chain.open(data_dir))
+        wanted = source.metadata.height if to is None else to
+        progress = stack.enter_context(show_progress("restore", wanted or None))
+        work = Restore(
+            source,
+            directory,
+            database,
+            genesis,
+            stop_requested,
+            progress,
+            to=to,
+            strict=strict,
+            limits=Limits(blocks=run_blocks),
+        )
+        report = work.run()
+    if as_json:
+        click.echo(json.dumps(report.document()))
+    else:
+        click.echo(_text(report))
+
+
+def _text(report: RestoreReport) -> str:
+    if report.blocks:
+        done = f"restored blocks {report.first} to {report.last}: {report.transactions} transactions in {report.seconds:.1f} s"
+    else:
+        done = "nothing to restore: the data directory has every block of the archive"
+    return f"{done}\nhead       {report.head} 0x{report.head_hash.hex()}\nstate root 0x{report.state_root.hex()}"
+
+

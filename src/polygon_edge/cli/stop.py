@@ -1,0 +1,33 @@
+"""What a signal does to a running command: the first asks it to end, the second ends it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+FORCED_EXIT_CODE = 130
+
+stop_requested = threading.Event()
+"""Set by the first signal; work that can be stopped looks at it."""
+
+
+def install() -> None:
+    """Take over SIGINT, SIGTERM and SIGHUP; call this before anything else.
+
+    Without it a signal in the first moments could leave a half-written directory, as it does with the Go client.
+    """
+    for number in STOP_SIGNALS:
+        signal.signal(number, _handle)
+
+
+def _handle(_number: int, _frame: FrameType | None) -> None:
+    if stop_requested.is_set():
+        # Databases survive this: what is committed is synced, what is not is gone.
+        os._exit(FORCED_EXIT_CODE)
+    stop_requested.set()
