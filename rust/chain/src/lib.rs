@@ -6,7 +6,10 @@
 
 pub use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 
+pub mod evm;
+pub mod execute;
 pub mod forks;
+pub mod journal;
 pub mod receipt;
 pub mod rlp;
 pub mod state;
