@@ -7,9 +7,14 @@
 pub use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 
 pub mod block;
+pub mod evm;
+pub mod execute;
 pub mod extra;
 pub mod forks;
+pub mod genesis;
 pub mod hash;
+pub mod journal;
+pub mod ledger;
 pub mod receipt;
 pub mod rlp;
 pub mod run;

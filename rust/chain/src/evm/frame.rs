@@ -1,0 +1,203 @@
+//! One running call or creation: stack, memory, where it stands. Frames are pooled: their buffers outlive a call.
+
+use std::{ops::Range, sync::Arc};
+
+use alloy_primitives::Address;
+
+use super::{Word, code::Code, table::STACK_LIMIT};
+use crate::journal::{AccountIndex, Snapshot};
+
+/// The stack of one frame; a height is always below or at its length, which the mask in [`slot`] exploits.
+pub type Stack = [Word; STACK_LIMIT];
+
+/// Index of the item at `height` (the top one has the stack's height minus one), bounded by a mask so that the
+/// compiler needs no check; [`super::table::Entry`] guarantees that the mask never acts.
+#[inline(always)]
+pub fn slot(height: usize) -> usize {
+    height & (STACK_LIMIT - 1)
+}
+
+/// Why a frame failed. Every failure takes all gas of the frame (§6.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Gas ran out, or fell to 2300 or less before SSTORE under istanbul.
+    OutOfGas,
+    /// Too few or too many items on the stack, or an instruction that does not exist.
+    StackOrOpcode,
+    /// A jump to something else than a JUMPDEST.
+    InvalidJump,
+    /// A change of state inside a static call.
+    WriteProtection,
+    /// An offset or length of 2^64 or more, or memory beyond 0xffffffffe0 (§6.7.6).
+    OffsetOverflow,
+    /// RETURNDATACOPY beyond the returned data.
+    ReturnDataOutOfBounds,
+    /// Call depth, balance, collision, code size or deposit: decided outside of the frame.
+    Depth,
+    /// The caller has less than the value.
+    InsufficientBalance,
+    /// There is a contract at the new address already.
+    Collision,
+    /// More than 24576 bytes of code under EIP158.
+    CodeSize,
+    /// The gas left does not pay for the code.
+    CodeDeposit,
+    /// A precompile refused its input.
+    Precompile,
+    /// The nonce of the creator is 2^64-1 (G3).
+    NonceOverflow,
+    /// Nothing about the frame: the whole block cannot go on; the reason is in the state.
+    Fault,
+}
+
+/// How a frame came to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A message call; its output goes to this range of the caller's memory.
+    #[allow(missing_docs)]
+    Call { output_offset: usize, output_length: usize },
+    /// A creation by transaction or by CREATE.
+    Create,
+    /// A creation by CREATE2.
+    Create2,
+}
+
+/// One frame.
+#[derive(Debug)]
+pub struct Frame {
+    /// Items below `height` are live.
+    pub stack: Box<Stack>,
+    /// Number of items.
+    pub height: usize,
+    /// Always a multiple of 32 bytes long.
+    pub memory: Vec<u8>,
+    /// Of the last call.
+    pub return_data: Vec<u8>,
+    /// Call data.
+    pub input: Vec<u8>,
+    /// What runs.
+    pub code: Arc<Code>,
+    /// Position in the code.
+    pub position: usize,
+    /// Gas left.
+    pub gas: u64,
+    /// Whose storage and balance.
+    pub address: Address,
+    /// The same account in the journal.
+    pub account: AccountIndex,
+    /// CALLER.
+    pub caller: Address,
+    /// CALLVALUE.
+    pub value: Word,
+    /// No changes of state allowed.
+    pub is_static: bool,
+    /// Call or creation.
+    pub purpose: Purpose,
+    /// Where to go back to when it fails.
+    pub snapshot: Snapshot,
+}
+
+impl Frame {
+    /// A frame with buffers and nothing in it.
+    pub fn new(code: Arc<Code>) -> Self {
+        Self {
+            stack: Box::new([Word::ZERO; STACK_LIMIT]),
+            height: 0,
+            memory: Vec::new(),
+            return_data: Vec::new(),
+            input: Vec::new(),
+            code,
+            position: 0,
+            gas: 0,
+            address: Address::ZERO,
+            account: AccountIndex::default(),
+            caller: Address::ZERO,
+            value: Word::ZERO,
+            is_static: false,
+            purpose: Purpose::Create,
+            snapshot: Snapshot::default(),
+        }
+    }
+
+    /// Empties the buffers for a new call.
+    pub fn reset(&mut self) {
+        self.height = 0;
+        self.position = 0;
+        self.memory.clear();
+        self.return_data.clear();
+        self.input.clear();
+    }
+
+    /// Pushes a result; calls leave fewer items than they take, so there is room.
+    pub fn push(&mut self, word: Word) {
+        self.stack[slot(self.height)] = word;
+        self.height += 1;
+    }
+}
+
+/// A word as u64, none from 2^64 on.
+#[inline(always)]
+pub fn to_u64(word: &Word) -> Option<u64> {
+    let [low, a, b, c] = *word.as_limbs();
+    if a | b | c == 0 { Some(low) } else { None }
+}
+
+/// Beyond this an offset or a length fails whatever the gas (§6.7.6).
+const OFFSET_LIMIT: u64 = 0xff_ffff_ffe0;
+
+/// The largest memory we build. Gas for it exceeds 35 * 10^12; the Go client would go on until it is out of memory.
+pub const MEMORY_LIMIT: u64 = 1 << 32;
+
+/// Makes `length` bytes of memory at `offset` accessible, and charges for growth.
+///
+/// Returns the gas left and the range; a length of zero needs an offset below 2^64 and gives an empty range at zero
+/// (§6.7.6). Errors: out of gas, offset or length too large.
+#[inline]
+pub fn allocate(memory: &mut Vec<u8>, gas: u64, offset: &Word, length: &Word) -> Result<(u64, Range<usize>), Failure> {
+    let (Some(offset), Some(length)) = (to_u64(offset), to_u64(length)) else {
+        return Err(Failure::OffsetOverflow);
+    };
+    if length == 0 {
+        return Ok((gas, 0..0));
+    }
+    if offset > OFFSET_LIMIT || length > OFFSET_LIMIT {
+        return Err(Failure::OffsetOverflow);
+    }
+    let end = offset + length;
+    let gas = if end > memory.len() as u64 { grow(memory, gas, end)? } else { gas };
+    Ok((gas, offset as usize..end as usize))
+}
+
+/// As [`allocate`], but a length of zero is fine with any offset (§6.7.6: RETURN, REVERT, LOG, KECCAK256, CREATE, the
+/// input of calls).
+#[inline]
+pub fn allocate_if_any(
+    memory: &mut Vec<u8>,
+    gas: u64,
+    offset: &Word,
+    length: &Word,
+) -> Result<(u64, Range<usize>), Failure> {
+    if length.is_zero() { Ok((gas, 0..0)) } else { allocate(memory, gas, offset, length) }
+}
+
+/// Grows memory to hold `end` bytes. The cost 3w + w*w/512 is taken modulo 2^64.
+#[inline(never)]
+fn grow(memory: &mut Vec<u8>, gas: u64, end: u64) -> Result<u64, Failure> {
+    let cost = |words: u64| words.wrapping_mul(3).wrapping_add(words.wrapping_mul(words) / 512);
+    let words = end.div_ceil(32);
+    let growth = cost(words).wrapping_sub(cost(memory.len() as u64 / 32));
+    let gas = gas.checked_sub(growth).ok_or(Failure::OutOfGas)?;
+    if words * 32 > MEMORY_LIMIT {
+        return Err(Failure::Fault);
+    }
+    memory.resize((words * 32) as usize, 0);
+    Ok(gas)
+}
+
+/// Copies `data[offset..]` to `target`, zeros where the data ends; an offset of 2^64 or more is beyond any data.
+pub fn copy_padded(target: &mut [u8], data: &[u8], offset: &Word) {
+    let start = to_u64(offset).map_or(data.len(), |offset| (offset as usize).min(data.len()));
+    let available = target.len().min(data.len() - start);
+    target[..available].copy_from_slice(&data[start..start + available]);
+    target[available..].fill(0);
+}

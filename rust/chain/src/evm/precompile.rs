@@ -1,0 +1,73 @@
+//! The precompiled contracts 1 to 9 with Edge's gas (§6.8).
+
+use alloy_primitives::{Address, Bytes};
+use revm_precompile::{blake2, bn254, hash, identity, interface::EthPrecompileResult, modexp, secp256k1};
+
+use super::{frame::Failure, pairing};
+use crate::forks::ForkFlags;
+
+/// One of the nine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Precompile {
+    Recover,
+    Sha256,
+    Ripemd160,
+    Identity,
+    Exponentiation,
+    CurveAdd,
+    CurveMultiply,
+    Pairing,
+    Blake2,
+}
+
+impl Precompile {
+    /// The precompile at `address` where `flags` are in force.
+    pub fn at(address: &Address, flags: &ForkFlags) -> Option<Self> {
+        let (last, zeros) = address.as_slice().split_last()?;
+        if !(1..=9).contains(last) || zeros.iter().any(|byte| *byte != 0) {
+            return None;
+        }
+        match last {
+            1 => Some(Self::Recover),
+            2 => Some(Self::Sha256),
+            3 => Some(Self::Ripemd160),
+            4 => Some(Self::Identity),
+            5 if flags.byzantium => Some(Self::Exponentiation),
+            6 if flags.byzantium => Some(Self::CurveAdd),
+            7 if flags.byzantium => Some(Self::CurveMultiply),
+            8 if flags.byzantium => Some(Self::Pairing),
+            9 if flags.istanbul => Some(Self::Blake2),
+            _ => None,
+        }
+    }
+
+    /// Runs it: gas left and output. Errors: too little gas, or input that it refuses; both take all gas.
+    pub fn run(self, input: &[u8], gas: u64, flags: &ForkFlags) -> Result<(u64, Bytes), Failure> {
+        let istanbul = flags.istanbul;
+        let finish = |result: EthPrecompileResult| {
+            let output = result.map_err(|_| Failure::Precompile)?;
+            let left = gas.checked_sub(output.gas_used).ok_or(Failure::OutOfGas)?;
+            Ok((left, output.bytes))
+        };
+        match self {
+            Self::Recover => finish(secp256k1::ec_recover_run(input, gas)),
+            Self::Sha256 => finish(hash::sha256_run(input, gas)),
+            Self::Ripemd160 => finish(hash::ripemd160_run(input, gas)),
+            Self::Identity => finish(identity::identity_run(input, gas)),
+            Self::Exponentiation => finish(modexp::byzantium_run(input, gas)),
+            Self::CurveAdd => finish(bn254::run_add(input, if istanbul { 150 } else { 500 }, gas)),
+            Self::CurveMultiply => finish(bn254::run_mul(input, if istanbul { 6_000 } else { 40_000 }, gas)),
+            Self::Blake2 => finish(blake2::run(input, gas)),
+            Self::Pairing => {
+                let (base, each) = if istanbul { (45_000, 34_000) } else { (100_000, 80_000) };
+                let cost = base + each * (input.len() / pairing::PAIR_LENGTH) as u64;
+                let left = gas.checked_sub(cost).ok_or(Failure::OutOfGas)?;
+                let one = pairing::product_is_one(input).ok_or(Failure::Precompile)?;
+                let mut output = [0; 32];
+                output[31] = u8::from(one);
+                Ok((left, Bytes::copy_from_slice(&output)))
+            }
+        }
+    }
+}
