@@ -6,8 +6,9 @@ use alloy_primitives::{Address, B256, U256};
 
 use crate::{
     block::put_stored_body,
-    execute::{BlockContext, ExecutionError, execute_block},
+    execute::{BlockContext, ExecutionError, Executor},
     forks::Rules,
+    journal::Fault,
     receipt::Receipt,
     rlp,
     run::{Prepared, PreparedBlock},
@@ -59,7 +60,7 @@ pub struct ExecutedRun {
 
 /// The chain's moving end: head, state, and the hashes that BLOCKHASH can see.
 pub struct Ledger {
-    rules: Rules,
+    executor: Executor,
     state: StateTrie,
     head: Head,
     /// Hashes of the last blocks, the head's last.
@@ -68,8 +69,8 @@ pub struct Ledger {
 
 impl Ledger {
     /// A ledger at `head`; `ancestors` are the hashes of up to 256 last blocks in ascending order, the head's last.
-    pub fn new(rules: Rules, state: StateTrie, head: Head, ancestors: impl IntoIterator<Item = B256>) -> Self {
-        Self { rules, state, head, ancestors: ancestors.into_iter().collect() }
+    pub fn new(rules: &Rules, state: StateTrie, head: Head, ancestors: impl IntoIterator<Item = B256>) -> Self {
+        Self { executor: Executor::new(rules), state, head, ancestors: ancestors.into_iter().collect() }
     }
 
     /// The last executed block.
@@ -103,11 +104,7 @@ impl Ledger {
         Ok(ExecutedRun { start: range.start, blocks: executed, new_state, violation, head: self.head.clone() })
     }
 
-    fn execute_one(
-        &mut self,
-        index: usize,
-        prepared: &PreparedBlock,
-    ) -> Result<ExecutedBlock, Failure> {
+    fn execute_one(&mut self, index: usize, prepared: &PreparedBlock) -> Result<ExecutedBlock, Failure> {
         let header = &prepared.block.header;
         let broken = |what: &str, expected: String, found: String| {
             Failure::Broken(Violation::new(Rule::Execution, what, expected, found))
@@ -126,7 +123,7 @@ impl Ledger {
         let (ancestors, head) = (&self.ancestors, self.head.parent.number);
         let mut reader = self.state.reader(|number| Ok(ancestor(ancestors, head, number)));
         let outcome =
-            execute_block(&self.rules, &context, &prepared.block.transactions, &prepared.senders, &mut reader)?;
+            self.executor.execute_block(&context, &prepared.block.transactions, &prepared.senders, &mut reader)?;
 
         if outcome.gas_used != header.gas_used {
             return Err(broken("gas used", header.gas_used.to_string(), outcome.gas_used.to_string()));
@@ -215,7 +212,7 @@ impl From<StateError> for Failure {
 impl From<ExecutionError> for Failure {
     fn from(error: ExecutionError) -> Self {
         match error {
-            ExecutionError::State(error) => Self::State(error),
+            ExecutionError::Fault { fault: Fault::State(error), .. } => Self::State(error),
             other => Self::Broken(Violation::new(Rule::Execution, "transactions", "a valid block", other)),
         }
     }

@@ -176,7 +176,7 @@ impl Chain {
             let state = StateTrie::open(head.state_root, Arc::new(directory.state()), options).map_err(|error| {
                 error::damaged(&self.path, format!("state of the head, block {}: {error}", head.parent.number))
             })?;
-            let ledger = Ledger::new(rules.inner.clone(), state, head.clone(), ancestors);
+            let ledger = Ledger::new(&rules.inner, state, head.clone(), ancestors);
             *lock(&self.tip) = Some(Tip { rules: rules.inner.clone(), head });
             *lock(&self.engine) = Some(Engine { rules: rules.inner.clone(), ledger });
             Ok(())

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use polygon_edge_chain::{
     Address, B256, Bytes, U256,
-    execute::genesis_changes,
+    execute::{GenesisAccount, genesis_changes},
     extra::ValidatorType,
-    genesis::{GenesisAccount, GenesisFields},
+    genesis::GenesisFields,
     run,
     state::{EMPTY_ROOT, NodeSource, StateError},
     state_trie::{NewState, StateTrie, TrieOptions},
@@ -21,7 +21,6 @@ pub struct Genesis {
     pub(crate) number: u64,
     pub(crate) hash: B256,
     pub(crate) state_root: B256,
-    pub(crate) gas_limit: u64,
     pub(crate) difficulty: u64,
     pub(crate) header: Vec<u8>,
     pub(crate) new_state: Arc<NewState>,
@@ -77,7 +76,7 @@ impl Genesis {
             extra.map_err(|error| PyValueError::new_err(format!("extraData: {error}")))?;
             let mut encoded = Vec::new();
             header.put(generation, &mut encoded);
-            Ok(Self { number, hash, state_root, gas_limit, difficulty, header: encoded, new_state })
+            Ok(Self { number, hash, state_root, difficulty, header: encoded, new_state })
         })
     }
 
