@@ -1,0 +1,60 @@
+"""What several tests need: the recorded networks, and headers decoded independently of the program."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import rlp
+from eth_hash.auto import keccak
+from eth_keys import keys
+
+from polygon_edge.archive.flat import FlatArchive
+from polygon_edge.consensus.validators import SealedHeader
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of recorded networks; without it the test is skipped, in CI it fails."""
+    folder = Path(os.environ.get("POLYGON_EDGE_SHARED", REPOSITORY.parent / "shared"))
+    if (folder / "golden").is_dir():
+        return folder
+    message = f"no recorded networks in {folder}: set POLYGON_EDGE_SHARED"
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+def sealed_header(raw: bytes) -> SealedHeader:
+    """Decode a G1 ECDSA block with the `rlp` package and recover its proposer with `eth-keys` (§3.1, §3.4, §3.5)."""
+    header = list(rlp.decode(raw)[0])
+    extra = header[12]
+    items = rlp.decode(extra[32:])
+    filtered = [items[0], b"", []] + ([items[3]] if len(items) > 3 and items[3] else [])
+    hashed = header[:13]
+    hashed[12] = extra[:32] + rlp.encode(filtered)
+    block_hash = keccak(rlp.encode(hashed))
+    number = int.from_bytes(header[8], "big")
+    proposer = b""
+    if number > 0:
+        seal = keys.Signature(items[1])
+        proposer = seal.recover_public_key_from_msg_hash(keccak(block_hash)).to_canonical_address()
+    return SealedHeader(number, block_hash, proposer, header[2], header[14], tuple(items[0]))
+
+
+@pytest.fixture(scope="session")
+def headers(shared: Path) -> Callable[[str], list[SealedHeader]]:
+    """The headers of a recorded G1 ECDSA network, by its folder under golden."""
+    decoded: dict[str, list[SealedHeader]] = {}
+
+    def read(network: str) -> list[SealedHeader]:
+        if network not in decoded:
+            with FlatArchive.open(shared / "golden" / network / "full.dat") as archive:
+                decoded[network] = [sealed_header(record.raw) for record in archive.records()]
+        return decoded[network]
+
+    return read
