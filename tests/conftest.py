@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import rlp
 from eth_hash.auto import keccak
-from eth_keys import keys
+from eth_keys.datatypes import Signature
 
 from polygon_edge.archive.flat import FlatArchive
 from polygon_edge.consensus.validators import SealedHeader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -41,7 +44,7 @@ def sealed_header(raw: bytes) -> SealedHeader:
     number = int.from_bytes(header[8], "big")
     proposer = b""
     if number > 0:
-        seal = keys.Signature(items[1])
+        seal = Signature(items[1])
         proposer = seal.recover_public_key_from_msg_hash(keccak(block_hash)).to_canonical_address()
     return SealedHeader(number, block_hash, proposer, header[2], header[14], tuple(items[0]))
 

@@ -66,10 +66,11 @@ def test_quantities_are_decimal_or_hex_strings(number: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["7", '""', '"0x"', '"0X7"', '"-1"', '"+1"', '" 1"', '"1\\n"', '"1_0"', '"٣"', '"18446744073709551616"', "{}"]
+    "value",
+    ["7", '""', '"0x"', '"0X7"', '"-1"', '"+1"', '" 1"', '"1\\n"', '"1_0"', '"٣"', '"18446744073709551616"', "{}"],
 )
 def test_other_quantities_are_refused(value: str) -> None:
-    with pytest.raises(RefusedError, match="^a: "):
+    with pytest.raises(RefusedError, match=r"^a: "):
         field(value).quantity()
 
 
@@ -80,7 +81,7 @@ def test_a_quantity_of_a_million_digits_is_refused_at_once() -> None:
 
 @pytest.mark.parametrize("value", ["true", "1.0", '"1"', "-1", "18446744073709551616", "[]"])
 def test_other_numbers_are_refused(value: str) -> None:
-    with pytest.raises(RefusedError, match="^a: "):
+    with pytest.raises(RefusedError, match=r"^a: "):
         field(value).unsigned()
 
 
@@ -91,7 +92,7 @@ def test_numbers_of_the_engine_go_through_a_double(value: str, number: int) -> N
 
 @pytest.mark.parametrize("value", ["true", '"1"', "-1", "1e300", "1e400", "99999999999999999999"])
 def test_other_engine_numbers_are_refused(value: str) -> None:
-    with pytest.raises(RefusedError, match="^a: "):
+    with pytest.raises(RefusedError, match=r"^a: "):
         field(value).truncated_number()
 
 
@@ -124,7 +125,9 @@ def test_kinds_are_told_apart_and_named() -> None:
     items = document.field("list")
     yes = document.field("yes")
     long = document.field("long")
-    assert items is not None and yes is not None and long is not None
+    assert items is not None
+    assert yes is not None
+    assert long is not None
     assert yes.boolean() is True
     assert [item.path for item in items.items()] == ["list[0]", "list[1]"]
     with pytest.raises(RefusedError, match="list: an object, a list"):

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import copy
 import json
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from polygon_edge.chain.genesis import Generation, Genesis, load_genesis, parse_genesis
 from polygon_edge.errors import GenesisError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ADDRESS = "0x" + "12" * 20
 MINIMAL: dict[str, Any] = {
@@ -18,7 +20,7 @@ MINIMAL: dict[str, Any] = {
 }
 
 
-def changed(path: str, value: Any) -> Genesis:
+def changed(path: str, value: object) -> Genesis:
     document = copy.deepcopy(MINIMAL)
     *parents, last = path.split(".")
     place = document
@@ -126,7 +128,7 @@ def test_go_struct_keys_match_whatever_their_case_and_fork_names_too() -> None:
         ("params.forks", {"Homestead": {"block": 0}}, "params.forks.Homestead"),
     ],
 )
-def test_an_error_names_file_and_path(path: str, value: Any, named: str) -> None:
+def test_an_error_names_file_and_path(path: str, value: object, named: str) -> None:
     with pytest.raises(GenesisError) as raised:
         changed(path, value)
     assert raised.value.path == named

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,6 +10,9 @@ from polygon_edge.chain.genesis import Generation, Genesis, load_genesis, parse_
 from polygon_edge.chain.rlp import Item
 from polygon_edge.chain.rules import initial_validators, refuse_unsupported, rules_of
 from polygon_edge.errors import GenesisError, UnsupportedGenesisError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ONE, TWO = b"\x01" * 20, b"\x02" * 20
 

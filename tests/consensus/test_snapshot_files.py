@@ -4,8 +4,7 @@ import io
 import os
 import stat
 import tarfile
-from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import zstandard
@@ -35,6 +34,10 @@ from polygon_edge.consensus.validators import (
     start_state,
 )
 from polygon_edge.errors import ConsensusFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 A, B, C = (bytes([index]) * 20 for index in (1, 2, 3))
 HEX = {name: "0x" + value.hex() for name, value in {"A": A, "B": B, "C": C}.items()}
@@ -98,7 +101,8 @@ def test_the_old_form_without_a_type_is_read() -> None:
 def test_absent_values_are_zero_as_in_go() -> None:
     assert decode_metadata(b"{}") == 0
     assert decode_snapshots(b"null") == ()
-    content = f'[{{"type":"ecdsa","set":[{{"address":"{HEX["A"]}"}}],"votes":[{{"validator":"{HEX["A"]}","candidate":{{"address":"{HEX["B"]}"}}}}]}}]'
+    ballot = f'{{"validator":"{HEX["A"]}","candidate":{{"address":"{HEX["B"]}"}}}}'
+    content = f'[{{"type":"ecdsa","set":[{{"address":"{HEX["A"]}"}}],"votes":[{ballot}]}}]'
     assert decode_snapshots(content.encode()) == (Snapshot(0, bytes(32), (Ballot(A, B, False),), (A,)),)
 
 
@@ -150,8 +154,8 @@ def test_files_are_saved_with_the_mode_of_go_and_loaded_again(tmp_path: Path) ->
     finally:
         os.umask(before)
     assert load_state(tmp_path) == state
-    assert sorted(os.listdir(tmp_path)) == ["metadata", "snapshots"]
-    assert all(stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o755 for name in os.listdir(tmp_path))
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["metadata", "snapshots"]
+    assert {stat.S_IMODE(entry.stat().st_mode) for entry in tmp_path.iterdir()} == {0o755}
 
 
 @pytest.mark.parametrize("missing", ["metadata", "snapshots"])

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -29,6 +28,10 @@ from polygon_edge.consensus.validators import (
     start_state,
 )
 from polygon_edge.errors import BlockRuleError, Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 
 def address(index: int) -> bytes:
@@ -197,7 +200,8 @@ def test_plans_that_do_not_follow_are_programming_errors() -> None:
 
 def slow_sets(first_set: ValidatorSet, epoch_size: int, last: int, votes: dict[int, Vote]) -> list[ValidatorSet]:
     """The sets for block 1 to last + 1, block by block in the words of the fact sheet (§3.7)."""
-    current, ballots, sets = list(first_set), [], [first_set]
+    current, sets = list(first_set), [first_set]
+    ballots: list[tuple[bytes, bytes]] = []
     for number in range(1, last + 1):
         cast = votes.get(number)
         if number % epoch_size == 0:
@@ -384,9 +388,7 @@ def test_recorded_chains_list_in_every_header_whom_we_expect(
 ) -> None:
     genesis = load_genesis(shared / "golden" / network / "genesis.json")
     chain_headers = headers(network)
-    chain = Snapshots(
-        start_state(chain_headers[0].hash, initial_validators(genesis)), rules_of(genesis).epoch_size
-    )
+    chain = Snapshots(start_state(chain_headers[0].hash, initial_validators(genesis)), rules_of(genesis).epoch_size)
     votes = [Vote(*header[:5]) for header in chain_headers[1:] if header.miner != NO_VOTE]
     plan = chain.plan(1, len(chain_headers) - 1, votes, lambda number: chain_headers[number].hash)
     assert [len(segment.validators) for segment in plan.segments] == sizes

@@ -14,6 +14,11 @@ from polygon_edge.errors import DataDirectoryError, DiskFullError
 from polygon_edge.store.data_dir import NODE_FOLDERS, RESTORE_FOLDERS, DataDirectory, RestoreMark
 from polygon_edge.store.durable import write_durably
 
+
+def names(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())
+
+
 MARK = RestoreMark(24, bytes(range(32)), 20)
 
 
@@ -22,14 +27,14 @@ def test_a_node_gets_its_folders_and_keeps_what_is_there(tmp_path: Path) -> None
     directory.create()
     (directory.consensus / "validator.key").write_text("kept")
     directory.create()
-    assert sorted(os.listdir(directory.path)) == sorted(NODE_FOLDERS)
+    assert names(directory.path) == sorted(NODE_FOLDERS)
     assert (directory.consensus / "validator.key").read_text() == "kept"
 
 
 def test_a_restore_gets_its_three(tmp_path: Path) -> None:
     directory = DataDirectory(tmp_path)
     directory.create(RESTORE_FOLDERS)
-    assert sorted(os.listdir(tmp_path)) == ["blockchain", "consensus", "trie"]
+    assert names(tmp_path) == ["blockchain", "consensus", "trie"]
     assert directory.blockchain.is_dir()
     assert directory.trie.is_dir()
 
@@ -56,15 +61,15 @@ def test_a_folder_that_cannot_be_created_says_why(
 
 def test_the_mark_is_there_until_it_is_removed(tmp_path: Path) -> None:
     directory = DataDirectory(tmp_path)
-    assert not directory.is_unfinished
+    assert not DataDirectory(tmp_path).is_unfinished
     assert directory.read_mark() is None
     directory.write_mark(MARK)
-    assert directory.is_unfinished
+    assert DataDirectory(tmp_path).is_unfinished
     assert directory.read_mark() == MARK
     directory.remove_mark()
     directory.remove_mark()
-    assert not directory.is_unfinished
-    assert os.listdir(tmp_path) == []
+    assert not DataDirectory(tmp_path).is_unfinished
+    assert names(tmp_path) == []
 
 
 @given(
@@ -131,7 +136,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(DiskFullError):
         write_durably(file, b"new")
     assert file.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["file"]
+    assert names(tmp_path) == ["file"]
 
 
 def test_a_part_left_by_a_crash_is_replaced(tmp_path: Path) -> None:
@@ -139,4 +144,4 @@ def test_a_part_left_by_a_crash_is_replaced(tmp_path: Path) -> None:
     write_durably(tmp_path / "file", b"whole", 0o600)
     assert (tmp_path / "file").read_bytes() == b"whole"
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
-    assert os.listdir(tmp_path) == ["file"]
+    assert names(tmp_path) == ["file"]

@@ -9,10 +9,13 @@ import contextlib
 import json
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from polygon_edge.errors import DataDirectoryError, DiskFullError
 from polygon_edge.store.durable import reporting_full_disk, sync_folder, write_durably
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NODE_FOLDERS = ("blockchain", "trie", "keystore", "consensus", "libp2p")
 RESTORE_FOLDERS = ("blockchain", "trie", "consensus")
