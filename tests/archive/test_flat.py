@@ -19,6 +19,7 @@ from polygon_edge.errors import (
     ArchiveExistsError,
     ArchiveIncompleteError,
     ArchiveMetadataError,
+    ArchiveReadError,
     ArchiveRecordError,
     ArchiveTruncatedError,
     DiskFullError,
@@ -226,6 +227,25 @@ def test_a_record_that_is_no_block_is_named_after_the_good_ones(inserted: bytes,
         next(runs)
     assert raised.value.offset == len(archive_of(0, 1))
     assert raised.value.height == 2
+
+
+class Dying(Trickle):
+    """A medium that fails after its content."""
+
+    def read(self, size: int = -1) -> bytes:
+        given_out = super().read(size)
+        if not given_out:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return given_out
+
+
+def test_a_medium_that_fails_is_named_with_its_byte_after_the_good_records() -> None:
+    content = archive_of(0, 1, 2)[:-5]
+    runs = FlatArchive(Dying(content, 700), "disk").runs(10, 10_000)  # type: ignore[arg-type]
+    assert [record.raw for record in next(runs)] == [block(0), block(1)]
+    with pytest.raises(ArchiveReadError, match="Input/output error") as raised:
+        next(runs)
+    assert raised.value.offset == len(content)
 
 
 def test_a_first_record_without_a_height_is_named() -> None:

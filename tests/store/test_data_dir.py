@@ -112,6 +112,18 @@ def test_a_mark_that_cannot_be_read_is_still_a_mark(content: bytes, tmp_path: Pa
         directory.read_mark()
 
 
+def test_a_mark_that_is_no_file_is_still_a_mark(tmp_path: Path) -> None:
+    directory = DataDirectory(tmp_path)
+    directory.mark.symlink_to(tmp_path / "nothing")
+    assert directory.is_unfinished
+    with pytest.raises(DataDirectoryError, match="link to nothing"):
+        directory.read_mark()
+    directory.remove_mark()
+    directory.mark.mkdir()
+    with pytest.raises(DataDirectoryError, match="Is a directory"):
+        directory.read_mark()
+
+
 def test_free_space_is_that_of_the_folder_to_be(tmp_path: Path) -> None:
     directory = DataDirectory(tmp_path / "not" / "yet")
     assert directory.free_bytes() > 0

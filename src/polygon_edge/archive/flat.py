@@ -21,6 +21,7 @@ from polygon_edge.errors import (
     ArchiveExistsError,
     ArchiveIncompleteError,
     ArchiveMetadataError,
+    ArchiveReadError,
     ArchiveRecordError,
     ArchiveTruncatedError,
     DiskFullError,
@@ -358,7 +359,10 @@ class FlatArchive:
         chunks = [self._buffer[self._position :]]
         have = len(chunks[0])
         while have < wanted:
-            chunk = self._stream.read(READ_SIZE)
+            try:
+                chunk = self._stream.read(READ_SIZE)
+            except OSError as error:
+                raise ArchiveReadError(self.name, self._base + self._position + have, error) from error
             if not chunk:
                 break
             chunks.append(chunk)
