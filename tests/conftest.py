@@ -10,12 +10,17 @@ import pytest
 import rlp
 from eth_hash.auto import keccak
 from eth_keys.datatypes import Signature
+from hypothesis import settings
 
 from polygon_edge.archive.flat import FlatArchive
 from polygon_edge.consensus.validators import SealedHeader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+# A loaded machine is slow, not wrong; a failure prints the seed that repeats it.
+settings.register_profile("repository", deadline=None, print_blob=True)
+settings.load_profile("repository")
 
 REPOSITORY = Path(__file__).parent.parent
 

@@ -6,6 +6,7 @@
     │   ├── ArchiveMetadataError                 no metadata, or metadata that is not one
     │   ├── ArchiveRecordError                   a record that is not a block
     │   ├── ArchiveTruncatedError                cut inside a record, or a length beyond the end
+    │   ├── ArchiveReadError                     the medium failed
     │   ├── ArchiveIncompleteError               ends at a record boundary, but not where it promised
     │   └── ArchiveExistsError                   the output is already there
     ├── SourceError                         10   a source of blocks gave other blocks than asked for
@@ -96,6 +97,13 @@ class ArchiveRecordError(ArchiveError):
 
 class ArchiveTruncatedError(ArchiveError):
     """A record needs `expected` bytes from `offset` on and the file has only `found`."""
+
+
+class ArchiveReadError(ArchiveError):
+    """The medium failed at `offset`, whatever the bytes there would be."""
+
+    def __init__(self, file: str, offset: int, failure: OSError) -> None:
+        super().__init__(file, offset, f"cannot be read: {failure.strerror or failure}")
 
 
 class ArchiveIncompleteError(ArchiveError):

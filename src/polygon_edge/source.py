@@ -5,8 +5,10 @@ Blocks stay raw bytes for as long as possible: whoever moves them need not under
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class RawBlock(NamedTuple):

@@ -11,10 +11,8 @@ import os
 import shutil
 import stat
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, NamedTuple, Self
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self
 
 from polygon_edge.chain import rlp
 from polygon_edge.chain.block import HASH_SIZE, block_number
@@ -23,12 +21,17 @@ from polygon_edge.errors import (
     ArchiveExistsError,
     ArchiveIncompleteError,
     ArchiveMetadataError,
+    ArchiveReadError,
     ArchiveRecordError,
     ArchiveTruncatedError,
     DiskFullError,
     SourceError,
 )
 from polygon_edge.source import BlockSource, RawBlock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
 
 READ_SIZE = 1 << 20
 """Bytes asked for in one read, and the most by which the buffer grows before the bytes are really there."""
@@ -44,9 +47,7 @@ _LONGEST_PREFIX = 9
 
 
 class Metadata(NamedTuple):
-    """The first record: the height the archive promises and the 32-byte hash its maker wrote (often not the block's
-    hash, §1.3).
-    """
+    """The first record: the height the archive promises and a 32-byte hash, often not the block's (§1.3)."""
 
     height: int
     hash: bytes
@@ -113,7 +114,7 @@ class FlatArchive:
         if str(file) == STANDARD_STREAM:
             return cls(sys.stdin.buffer, "standard input", maximum_record_size=maximum_record_size)
         # The reader keeps its own buffer: a second one below it would only copy.
-        stream = open(file, "rb", buffering=0)  # noqa: SIM115 - closed by close()
+        stream = Path(file).open("rb", buffering=0)  # noqa: SIM115 - closed by close()
         try:
             return cls(stream, str(file), maximum_record_size=maximum_record_size)
         except BaseException:
@@ -147,9 +148,8 @@ class FlatArchive:
         """Height of the first record; raises ArchiveError when there is none or it is not a block."""
         if self._first_number is None:
             self._pending = self._next_record()
-            if self._pending is None:
-                raise self._incomplete(None)
-        assert self._first_number is not None
+        if self._first_number is None:
+            raise self._incomplete(None)
         return self._first_number
 
     @property
@@ -181,8 +181,7 @@ class FlatArchive:
             yield record
 
     def runs(self, max_blocks: int, max_bytes: int) -> Iterator[list[Record]]:
-        """Yield the remaining records in lists of at most `max_blocks` records and `max_bytes` bytes (a longer record
-        alone).
+        """Yield the remaining records in lists of at most `max_blocks` and `max_bytes`; a longer record comes alone.
 
         When a record is broken, the good ones before it come as a last, shorter list, and only then the error: a block
         that is wrong in itself is named before whatever its wrong length did to those after it.
@@ -360,7 +359,10 @@ class FlatArchive:
         chunks = [self._buffer[self._position :]]
         have = len(chunks[0])
         while have < wanted:
-            chunk = self._stream.read(READ_SIZE)
+            try:
+                chunk = self._stream.read(READ_SIZE)
+            except OSError as error:
+                raise ArchiveReadError(self.name, self._base + self._position + have, error) from error
             if not chunk:
                 break
             chunks.append(chunk)
@@ -421,7 +423,7 @@ def write_flat(source: BlockSource, out: str | Path, first: int, last: int, meta
     if os.path.lexists(out):
         raise ArchiveExistsError(str(out))
     try:
-        with open(part, "wb", buffering=READ_SIZE) as stream:
+        with part.open("wb", buffering=READ_SIZE) as stream:
             size = _write(source, stream, first, last, metadata_hash)
             stream.flush()
             os.fsync(stream.fileno())

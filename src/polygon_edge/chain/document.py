@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, Self, TypeAlias
+from typing import NoReturn, Self, TypeAlias
 
-Pairs: TypeAlias = "list[tuple[str, Any]]"
+Pairs: TypeAlias = "list[tuple[str, object]]"
 ErrorMaker: TypeAlias = Callable[[str, str, str], Exception]
 """Makes the error for (JSON path, expected, found)."""
 
@@ -30,7 +30,7 @@ class _Object:
 class Value:
     """One value of the document; `path` names it, such as `genesis.alloc.0x….balance`."""
 
-    def __init__(self, data: Any, path: str, error: ErrorMaker) -> None:
+    def __init__(self, data: object, path: str, error: ErrorMaker) -> None:
         self._data = data
         self.path = path
         self._error = error
@@ -39,7 +39,7 @@ class Value:
     def parse(cls, text: bytes, error: ErrorMaker) -> Self:
         """Parse a whole document; raises what `error` makes for text that is not JSON."""
 
-        def refuse(constant: str) -> Any:
+        def refuse(constant: str) -> NoReturn:
             raise ValueError(f"{constant} is not JSON")
 
         try:
@@ -67,7 +67,7 @@ class Value:
             case _:
                 return json.dumps(self._data)
 
-    def _child(self, data: Any, key: str) -> Value:
+    def _child(self, data: object, key: str) -> Value:
         return Value(data, f"{self.path}.{key}" if self.path else key, self._error)
 
     def _pairs(self) -> Pairs:
@@ -86,7 +86,7 @@ class Value:
         return isinstance(self._data, _Object)
 
     def field(self, name: str) -> Value | None:
-        """The value of a Go struct's field `name`, None when absent or null; raises when this is not an object."""
+        """Return the value of a Go struct's field `name`, None when absent or null; raises for other than objects."""
         folded = _fold(name)
         found: Value | None = None
         for key, data in self._pairs():
@@ -95,7 +95,7 @@ class Value:
         return found
 
     def entry(self, name: str) -> Value | None:
-        """The value at the exact key `name` of a Go map, None when absent or null.
+        """Return the value at the exact key `name` of a Go map, None when absent or null.
 
         Raises when this is not an object.
         """
@@ -103,36 +103,36 @@ class Value:
         return None if found is None else self._child(found, name)
 
     def entries(self) -> dict[str, Value]:
-        """The entries of a Go map, the last of each key, in file order."""
+        """Return the entries of a Go map, the last of each key, in file order."""
         return {key: self._child(data, key) for key, data in self._pairs()}
 
     def items(self) -> Iterator[Value]:
-        """The values of a list."""
+        """Yield the values of a list."""
         if not isinstance(self._data, list):
             raise self.refuse("a list")
         for index, data in enumerate(self._data):
             yield Value(data, f"{self.path}[{index}]", self._error)
 
     def text(self) -> str:
-        """A string."""
+        """Return a string."""
         if not isinstance(self._data, str):
             raise self.refuse("a string")
         return self._data
 
     def boolean(self) -> bool:
-        """true or false."""
+        """Return true or false."""
         if not isinstance(self._data, bool):
             raise self.refuse("true or false")
         return self._data
 
     def unsigned(self, bits: int = 64) -> int:
-        """A whole JSON number of at most `bits` bits, not a string."""
+        """Return a whole JSON number of at most `bits` bits, not a string."""
         if isinstance(self._data, bool) or not isinstance(self._data, int) or not 0 <= self._data < 1 << bits:
             raise self.refuse(f"a number below 2^{bits}")
         return self._data
 
     def truncated_number(self) -> int:
-        """A JSON number as Go reads it into an `interface{}`: through a double, then cut to 64 unsigned bits."""
+        """Return a JSON number as Go reads it into an `interface{}`: through a double, then cut to 64 unsigned bits."""
         if isinstance(self._data, bool) or not isinstance(self._data, int | float):
             raise self.refuse("a number")
         number = float(self._data) if abs(self._data) < 1 << 64 else -1.0
@@ -141,7 +141,7 @@ class Value:
         return int(number)
 
     def quantity(self, bits: int = 64) -> int:
-        """A string, decimal or 0x hex, of at most `bits` bits (§5.1); a bare number is refused, as in Go."""
+        """Return a decimal or 0x hex string of at most `bits` bits (§5.1); a bare number is refused, as in Go."""
         text = self.text()
         number: int | None = None
         if len(text) <= _LONGEST_QUANTITY:
@@ -154,7 +154,7 @@ class Value:
         return number
 
     def hex_bytes(self) -> bytes:
-        """A string of hex digits, `0x` optional; odd or bad digits are refused (§5.3)."""
+        """Return a string of hex digits as bytes, `0x` optional; odd or bad digits are refused (§5.3)."""
         digits = self.text().removeprefix("0x")
         decoded = lenient_hex(digits)
         if len(decoded) * 2 != len(digits):

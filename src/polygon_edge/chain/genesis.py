@@ -6,14 +6,17 @@ Reads and checks the file; does not compute the genesis state or hash (Rust does
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from polygon_edge.chain.document import Value, fixed_bytes
 from polygon_edge.errors import GenesisError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
 
 DEFAULT_GAS_LIMIT = 4712388
 DEFAULT_DIFFICULTY = 131072

@@ -5,12 +5,15 @@ This is the only place that asks which generation a chain is of.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from polygon_edge.chain.block import BlsValidatorsError, ExtraDataError, listed_validators
 from polygon_edge.chain.genesis import Generation, Genesis
 from polygon_edge.errors import GenesisError, UnsupportedGenesisError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ def refuse_unsupported(genesis: Genesis) -> None:
 
 
 def initial_validators(genesis: Genesis) -> tuple[bytes, ...]:
-    """The ECDSA validators of block 1, 20-byte addresses in order, from the genesis extra data (§3.3).
+    """Return the ECDSA validators of block 1, 20-byte addresses in order, from the genesis extra data (§3.3).
 
     Raises UnsupportedGenesisError for BLS validators, GenesisError for extra data that is not IBFT's or lists nobody.
     """

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from polygon_edge.chain.document import Value, fixed_bytes
 from polygon_edge.consensus.validators import Ballot, Snapshot, SnapshotState, ValidatorSet
 from polygon_edge.errors import ConsensusFileError
 from polygon_edge.store.durable import write_durably
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 METADATA_NAME = "metadata"
 SNAPSHOTS_NAME = "snapshots"
@@ -46,18 +48,18 @@ def save_state(folder: Path, state: SnapshotState, keccak256: Keccak256) -> None
 
 
 def encode_metadata(last_block: int) -> bytes:
-    """The content of `consensus/metadata`."""
+    """Return the content of `consensus/metadata`."""
     return b'{"LastBlock":%d}' % last_block
 
 
 def decode_metadata(content: bytes, file: str = METADATA_NAME) -> int:
-    """The last block in a `consensus/metadata`; raises ConsensusFileError."""
+    """Return the last block in a `consensus/metadata`; raises ConsensusFileError."""
     last_block = _parse(content, file).field("LastBlock")
     return last_block.unsigned() if last_block else 0
 
 
 def encode_snapshots(snapshots: tuple[Snapshot, ...], keccak256: Keccak256) -> bytes:
-    """The content of `consensus/snapshots`, byte for byte as Go writes it."""
+    """Return the content of `consensus/snapshots`, byte for byte as Go writes it."""
 
     def validator(address: bytes) -> dict[str, Any]:
         return {"Address": checksum_address(address, keccak256)}
@@ -83,7 +85,7 @@ def encode_snapshots(snapshots: tuple[Snapshot, ...], keccak256: Keccak256) -> b
 
 
 def decode_snapshots(content: bytes, file: str = SNAPSHOTS_NAME) -> tuple[Snapshot, ...]:
-    """The snapshots in a `consensus/snapshots`, ascending; raises ConsensusFileError.
+    """Return the snapshots in a `consensus/snapshots`, ascending; raises ConsensusFileError.
 
     Old forms: no `Type`, a set of bare addresses, votes that name the candidate `Address`.
     """

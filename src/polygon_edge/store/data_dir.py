@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from polygon_edge.errors import DataDirectoryError, DiskFullError
 from polygon_edge.store.durable import reporting_full_disk, sync_folder, write_durably
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NODE_FOLDERS = ("blockchain", "trie", "keystore", "consensus", "libp2p")
 RESTORE_FOLDERS = ("blockchain", "trie", "consensus")
@@ -82,7 +86,7 @@ class DataDirectory:
     @property
     def is_unfinished(self) -> bool:
         """Whether a restore into this directory began and did not finish; a mark that cannot be read counts."""
-        return self.mark.exists()
+        return os.path.lexists(self.mark)
 
     def write_mark(self, mark: RestoreMark) -> None:
         """Mark the directory as unfinished, durably, before the first block is written.
@@ -97,8 +101,12 @@ class DataDirectory:
         try:
             content = json.loads(self.mark.read_bytes())
             mark = RestoreMark(content["height"], bytes.fromhex(content["hash"].removeprefix("0x")), content["target"])
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if self.is_unfinished:
+                raise self._unreadable("a link to nothing") from error
             return None
+        except OSError as error:
+            raise self._unreadable(error.strerror or str(error)) from error
         except (ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
             raise self._unreadable(str(error)) from error
         for height in (mark.height, 0 if mark.target is None else mark.target):

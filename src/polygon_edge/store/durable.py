@@ -6,10 +6,13 @@ import contextlib
 import errno
 import os
 import shutil
-from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from polygon_edge.errors import DiskFullError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 GO_FILE_MODE = 0o777
 """What v0.6.x asks for; the umask takes its part (§8)."""

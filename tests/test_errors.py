@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import pytest
+
+from polygon_edge import errors
+from polygon_edge.errors import BlockRuleError, DiskFullError, Rule, StoppedBySignalError
+
+
+def test_a_broken_rule_reads_from_file_to_value() -> None:
+    error = BlockRuleError(
+        Rule.TRANSACTIONS_ROOT, 21, file="archive.dat", offset=40547, expected=b"\x01\x02", found=b"\x03\x04"
+    )
+    assert str(error) == "archive.dat: byte 40547: block 21: transactions root: expected 0x0102, found 0x0304"
+
+
+def test_a_broken_rule_without_an_archive_names_the_block_only() -> None:
+    error = BlockRuleError(Rule.NUMBER, 5, hash=b"\x00" * 32, expected=4, found=5)
+    assert str(error) == "block 5: number: expected 4, found 5"
+    assert error.hash == bytes(32)
+
+
+def test_rules_are_ordered_as_they_are_checked() -> None:
+    assert [rule.position for rule in Rule] == list(range(12))
+    assert Rule.RECORD.position < Rule.PARENT_LINK.position < Rule.EXECUTION.position
+
+
+@pytest.mark.parametrize(
+    ("family", "code"),
+    [
+        ("PolygonEdgeError", 1),
+        ("UsageError", 2),
+        ("ArchiveError", 10),
+        ("SourceError", 10),
+        ("BlockRuleError", 11),
+        ("GenesisError", 12),
+        ("DataDirectoryError", 13),
+        ("DiskFullError", 14),
+        ("StoppedBySignalError", 130),
+    ],
+)
+def test_every_family_has_its_exit_code_and_its_members_share_it(family: str, code: int) -> None:
+    root = getattr(errors, family)
+    assert root.exit_code == code
+    if family != "PolygonEdgeError":
+        assert all(member.exit_code == code for member in root.__subclasses__())
+
+
+def test_every_error_of_the_module_is_drawn_in_its_tree() -> None:
+    drawing = errors.__doc__ or ""
+    classes = [name for name, value in vars(errors).items() if isinstance(value, type) and name.endswith("Error")]
+    assert len(classes) > 10
+    assert [name for name in classes if name not in drawing] == []
+
+
+def test_a_full_disk_says_what_is_needed_and_what_is_there() -> None:
+    assert str(DiskFullError("/data", 100, 7)) == "/data: disk full: needs 100 bytes, has 7 bytes"
+    assert str(DiskFullError("/data", None, 7)) == "/data: disk full: more space is needed, has 7 bytes"
+
+
+def test_a_stop_names_the_last_finished_block() -> None:
+    assert str(StoppedBySignalError(7)) == "stopped by a signal after block 7"
+    assert str(StoppedBySignalError(None)) == "stopped by a signal"
