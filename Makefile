@@ -28,7 +28,7 @@ test: check      ## check, then every test of both languages
 	$(BIN)/python -m pytest --cov --cov-report=term-missing
 	cargo test --workspace --locked
 
-golden: setup    ## replay all recorded networks found under $$POLYGON_EDGE_SHARED
+golden: setup    ## replay all recorded networks found under POLYGON_EDGE_SHARED
 	$(BIN)/python -m pytest -m shared
 
 bench: setup     ## measure the Rust core
