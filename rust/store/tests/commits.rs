@@ -31,12 +31,12 @@ fn run(numbers: std::ops::RangeInclusive<u64>) -> (Batch, Batch) {
     let nodes: Vec<_> = numbers.clone().map(|number| (root(number), node(number))).collect();
     let mut blocks = BlockBatch::new();
     for number in numbers {
+        let header = root(number);
         if number == 0 {
-            let genesis = GenesisRecord { hash: hash(0), header: root(0).as_slice(), difficulty: U256::ONE };
+            let genesis = GenesisRecord { hash: hash(0), header: header.as_slice(), difficulty: U256::ONE };
             blocks.put_genesis(&genesis).expect("first");
             continue;
         }
-        let header = root(number);
         let block = BlockRecord {
             number,
             hash: hash(number),
