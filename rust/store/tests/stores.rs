@@ -155,3 +155,37 @@ fn data_directories_say_what_is_missing() {
     std::fs::write(&trie, b"a file").expect("writes");
     assert!(matches!(open(OpenMode::MustExist), Err(StoreError::InvalidArgument { path: named, .. }) if named == trie));
 }
+
+/// LevelDB itself would make a new database there and delete the old tables.
+#[test]
+fn a_database_that_lost_its_current_file_is_not_made_anew() {
+    let scratch = Scratch::new("current");
+    let path = scratch.path().join("db");
+    let database = Database::open(&path, &create()).expect("opens");
+    database.put(b"key", b"value", Durability::Synced).expect("writes");
+    database.close().expect("closes");
+    let current = std::fs::read(path.join("CURRENT")).expect("reads");
+    std::fs::remove_file(path.join("CURRENT")).expect("removes");
+    assert!(matches!(Database::open(&path, &create()), Err(StoreError::Corruption { .. })));
+    std::fs::write(path.join("CURRENT"), current).expect("writes");
+    let database = Database::open(&path, &create()).expect("opens");
+    assert_eq!(database.get(b"key"), Ok(Some(b"value".to_vec())), "nothing was touched");
+}
+
+#[test]
+fn an_interrupted_first_start_may_go_on_but_a_lost_half_may_not() {
+    let scratch = Scratch::new("interrupted");
+    let open = |mode| DataDir::open(scratch.path(), mode, &Tuning::default());
+    open(OpenMode::CreateIfMissing).expect("makes").close().expect("closes");
+    let blockchain = scratch.path().join("blockchain");
+    std::fs::remove_dir_all(&blockchain).expect("removes");
+    std::fs::create_dir(&blockchain).expect("makes");
+    assert!(matches!(open(OpenMode::MustExist), Err(StoreError::NotFound { path, .. }) if path == blockchain));
+    let directory = open(OpenMode::CreateIfMissing).expect("goes on");
+    directory.trie().put(b"key", b"value", Durability::Synced).expect("writes");
+    directory.close().expect("closes");
+    std::fs::remove_dir_all(&blockchain).expect("removes");
+    for mode in [OpenMode::MustExist, OpenMode::CreateIfMissing] {
+        assert!(matches!(open(mode), Err(StoreError::NotFound { path, .. }) if path == blockchain));
+    }
+}
