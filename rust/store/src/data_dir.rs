@@ -77,16 +77,20 @@ impl DataDir {
             });
         }
         let has_database = |database: &Path| database.join("CURRENT").exists();
-        let create = match (has_database(&blockchain_path), has_database(&trie_path)) {
-            (true, true) => false,
-            (false, false) => mode == OpenMode::CreateIfMissing,
+        let (create, trie_alone) = match (has_database(&blockchain_path), has_database(&trie_path)) {
+            (true, true) => (false, false),
+            (false, false) => (mode == OpenMode::CreateIfMissing, false),
             (true, false) => return Err(missing_half(&trie_path, BLOCKCHAIN)),
-            // Blocks are made last, so an interrupted first start leaves an empty trie alone; that one may go on.
-            (false, true) if mode == OpenMode::CreateIfMissing && !blockchain_path.exists() => true,
+            (false, true) if mode == OpenMode::CreateIfMissing => (true, true),
             (false, true) => return Err(missing_half(&blockchain_path, TRIE)),
         };
         let options = |options: &Options| Options { create_if_missing: create, ..options.clone() };
         let trie = Database::open(&trie_path, &options(&tuning.trie))?;
+        // The trie is made first and both before anything is written: a first start that was interrupted leaves an empty
+        // trie alone, and may go on. A trie with content alone has lost its blocks.
+        if trie_alone && trie.cursor().first()? {
+            return Err(missing_half(&blockchain_path, TRIE));
+        }
         let blockchain = Database::open(&blockchain_path, &options(&tuning.blockchain))?;
         Ok(Self { path: path.to_owned(), blockchain, trie })
     }

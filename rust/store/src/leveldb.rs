@@ -366,13 +366,35 @@ impl Database {
             }
             Err(error) => return Err(StoreError::from_io(path, "looking for the database directory", &error)),
         }
-        if !create_if_missing && !path.join("CURRENT").exists() {
+        if path.join("CURRENT").exists() {
+            return Ok(());
+        }
+        // LevelDB would make a new database here and delete the files of the old one.
+        if let Some(remnant) = Self::find_data(path)? {
+            return Err(StoreError::Corruption {
+                path: path.to_owned(),
+                detail: format!("the CURRENT file is missing although there is data in {remnant}"),
+            });
+        }
+        if !create_if_missing {
             return Err(StoreError::NotFound {
                 path: path.to_owned(),
                 detail: "the directory holds no LevelDB database (no CURRENT file)".to_owned(),
             });
         }
         Ok(())
+    }
+
+    /// The name of a journal or table file in `directory`, if there is one.
+    fn find_data(directory: &Path) -> Result<Option<String>, StoreError> {
+        let failed = |error| StoreError::from_io(directory, "listing the directory", &error);
+        for entry in std::fs::read_dir(directory).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
+            if [".log", ".ldb", ".sst"].iter().any(|ending| name.ends_with(ending)) {
+                return Ok(Some(name));
+            }
+        }
+        Ok(None)
     }
 
     /// The directory as it was given to [`Database::open`].
