@@ -315,6 +315,9 @@ impl Walk<'_> {
     }
 }
 
+/// A key and its value.
+pub type KeyValue = (B256, Box<[u8]>);
+
 /// All keys and values below a root, in order of the keys, read node by node without being kept.
 pub struct Entries<'a> {
     source: &'a dyn NodeSource,
@@ -329,7 +332,7 @@ impl<'a> Entries<'a> {
         Self { source, root, stack: vec![(Trie::open(root).top, B256::ZERO, 0)] }
     }
 
-    fn advance(&mut self) -> Result<Option<(B256, Box<[u8]>)>, StateError> {
+    fn advance(&mut self) -> Result<Option<KeyValue>, StateError> {
         let loader = Loader { source: self.source, root: self.root, epoch: 0 };
         while let Some((mut link, prefix, depth)) = self.stack.pop() {
             link.load(&prefix, depth, &loader)?;
@@ -351,7 +354,7 @@ impl<'a> Entries<'a> {
 
 impl Iterator for Entries<'_> {
     /// Key and value, or why the next could not be read; after an error there are no more.
-    type Item = Result<(B256, Box<[u8]>), StateError>;
+    type Item = Result<KeyValue, StateError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let entry = self.advance();
