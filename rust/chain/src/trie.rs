@@ -16,7 +16,7 @@ pub use node::NodeBuffer;
 pub use ordered::ordered_root;
 
 use nibbles::{KEY_NIBBLES, first_difference, nibble, with_nibble};
-use node::{BRANCH_BYTES, Branch, Extension, LEAF_BYTES, Leaf, Link, LinkState, Loader, Node, child_of};
+use node::{Branch, EXTENSION_BYTES, Extension, LEAF_BYTES, Leaf, Link, LinkState, Loader, Node, branch_bytes};
 
 /// Below this many changed keys the threads' hand-over costs more than it saves.
 const PARALLEL_THRESHOLD: usize = 256;
@@ -70,25 +70,10 @@ impl Trie {
 
     /// The value of `key`, or none. Errors: a node on the way is missing or bad, the source failed.
     pub fn get(&mut self, key: &B256, source: &dyn NodeSource) -> Result<Option<&[u8]>, StateError> {
-        let loader = Loader { source, root: self.root, epoch: self.epoch };
-        let (mut link, mut depth) = (&mut self.top, 0);
-        loop {
-            self.memory += growth(link);
-            match link.load(key, depth, &loader)? {
-                None => return Ok(None),
-                Some(Node::Leaf(leaf)) => return Ok((leaf.key == *key).then_some(&*leaf.value)),
-                Some(Node::Extension(extension)) => {
-                    let end = extension.end;
-                    if first_difference(key.as_slice(), extension.path.as_slice(), depth, end) < end {
-                        return Ok(None);
-                    }
-                    (link, depth) = (&mut extension.child, end);
-                }
-                Some(Node::Branch(branch)) => {
-                    (link, depth) = (child_of(branch, key, depth), depth + 1);
-                }
-            }
-        }
+        let loader = Loader::new(source, self.root, self.epoch);
+        let value = find(&mut self.top, key, &loader)?;
+        self.memory += loader.memory.get();
+        Ok(value)
     }
 
     /// Sets the value of `key`; `value` must not be empty (an empty value means no key: it deletes).
@@ -98,20 +83,20 @@ impl Trie {
         if value.is_empty() {
             return self.delete(key, source);
         }
-        let loader = Loader { source, root: self.root, epoch: self.epoch };
-        let mut walk = Walk { key, loader, memory: 0 };
+        let loader = Loader::new(source, self.root, self.epoch);
+        let mut walk = Walk { key, loader };
         let changed = walk.insert(&mut self.top, value, 0)?;
-        self.memory += walk.memory;
+        self.memory += walk.loader.memory.get();
         self.changed_keys += usize::from(changed);
         Ok(changed)
     }
 
     /// Removes `key`. Returns whether it was there.
     pub fn delete(&mut self, key: &B256, source: &dyn NodeSource) -> Result<bool, StateError> {
-        let loader = Loader { source, root: self.root, epoch: self.epoch };
-        let mut walk = Walk { key, loader, memory: 0 };
+        let loader = Loader::new(source, self.root, self.epoch);
+        let mut walk = Walk { key, loader };
         let changed = walk.delete(&mut self.top, 0)?;
-        self.memory += walk.memory;
+        self.memory += walk.loader.memory.get();
         self.changed_keys += usize::from(changed);
         Ok(changed)
     }
@@ -154,7 +139,10 @@ impl Trie {
                 hash = link.hash;
             }
             (link, depth) = match &link.node {
-                Some(Node::Branch(branch)) => (&branch.children[nibble(key.as_slice(), depth)], depth + 1),
+                Some(Node::Branch(branch)) => match branch.child(nibble(key.as_slice(), depth)) {
+                    None => return hash,
+                    Some(child) => (child, depth + 1),
+                },
                 Some(Node::Extension(extension)) => (&extension.child, extension.end),
                 Some(Node::Leaf(_)) | None => return hash,
             };
@@ -162,27 +150,41 @@ impl Trie {
     }
 }
 
-/// What `link` is about to add to memory, should its node be read: an estimate, as the kind is not known yet.
-#[inline]
-fn growth(link: &Link) -> usize {
-    if link.node.is_none() && link.state == LinkState::Stored { BRANCH_BYTES } else { 0 }
+/// The value of `key` below the root node behind `top`.
+fn find<'a>(top: &'a mut Link, key: &B256, loader: &Loader<'_>) -> Result<Option<&'a [u8]>, StateError> {
+    let (mut link, mut depth) = (top, 0);
+    loop {
+        match link.load(key, depth, loader)? {
+            None => return Ok(None),
+            Some(Node::Leaf(leaf)) => return Ok((leaf.key == *key).then_some(&*leaf.value)),
+            Some(Node::Extension(extension)) => {
+                let end = extension.end;
+                if first_difference(key.as_slice(), extension.path.as_slice(), depth, end) < end {
+                    return Ok(None);
+                }
+                (link, depth) = (&mut extension.child, end);
+            }
+            Some(Node::Branch(branch)) => match branch.child_mut(nibble(key.as_slice(), depth)) {
+                None => return Ok(None),
+                Some(child) => (link, depth) = (child, depth + 1),
+            },
+        }
+    }
 }
 
 /// One change on its way down to its key.
 struct Walk<'a> {
     key: &'a B256,
     loader: Loader<'a>,
-    memory: usize,
 }
 
 impl Walk<'_> {
-    fn leaf(&mut self, value: &[u8]) -> Link {
-        self.memory += LEAF_BYTES + value.len();
+    fn leaf(&self, value: &[u8]) -> Link {
+        self.loader.grow(LEAF_BYTES + value.len());
         Link::dirty(Node::Leaf(Box::new(Leaf { key: *self.key, value: value.into() })), self.loader.epoch)
     }
 
     fn insert(&mut self, link: &mut Link, value: &[u8], depth: usize) -> Result<bool, StateError> {
-        self.memory += growth(link);
         let changed = match link.load(self.key, depth, &self.loader)? {
             None => {
                 *link = self.leaf(value);
@@ -214,7 +216,17 @@ impl Walk<'_> {
                     true
                 }
             }
-            Some(Node::Branch(branch)) => self.insert(child_of(branch, self.key, depth), value, depth + 1)?,
+            Some(Node::Branch(branch)) => {
+                let index = nibble(self.key.as_slice(), depth);
+                match branch.child_mut(index) {
+                    Some(child) => self.insert(child, value, depth + 1)?,
+                    None => {
+                        branch.put(index, self.leaf(value));
+                        self.loader.grow(2 * size_of::<Link>());
+                        true
+                    }
+                }
+            }
         };
         if changed {
             link.state = LinkState::Dirty;
@@ -226,25 +238,25 @@ impl Walk<'_> {
     /// the key there, and hangs both into it.
     fn split(&mut self, link: &mut Link, value: &[u8], depth: usize, fork: usize) {
         let epoch = self.loader.epoch;
-        let mut branch = Box::new(Branch::empty());
+        let mut branch = Box::new(Branch::with_capacity(2));
         match link.node.take() {
             Some(Node::Leaf(leaf)) => {
                 let index = nibble(leaf.key.as_slice(), fork);
-                branch.children[index] = Link::dirty(Node::Leaf(leaf), epoch);
+                branch.put(index, Link::dirty(Node::Leaf(leaf), epoch));
             }
             Some(Node::Extension(extension)) => {
                 let index = nibble(extension.path.as_slice(), fork);
-                branch.children[index] = if extension.end == fork + 1 {
-                    extension.child
-                } else {
-                    Link::dirty(Node::Extension(extension), epoch)
-                };
+                let is_used_up = extension.end == fork + 1;
+                branch.put(
+                    index,
+                    if is_used_up { extension.child } else { Link::dirty(Node::Extension(extension), epoch) },
+                );
             }
             // The callers split leaves and extensions only; a branch or nothing has no path to be split.
             Some(Node::Branch(_)) | None => {}
         }
-        branch.children[nibble(self.key.as_slice(), fork)] = self.leaf(value);
-        self.memory += BRANCH_BYTES;
+        branch.put(nibble(self.key.as_slice(), fork), self.leaf(value));
+        self.loader.grow(branch_bytes(2) + EXTENSION_BYTES);
         let branch = Node::Branch(branch);
         link.node = Some(if fork == depth {
             branch
@@ -255,7 +267,6 @@ impl Walk<'_> {
     }
 
     fn delete(&mut self, link: &mut Link, depth: usize) -> Result<bool, StateError> {
-        self.memory += growth(link);
         match link.load(self.key, depth, &self.loader)? {
             None => return Ok(false),
             Some(Node::Leaf(leaf)) => {
@@ -281,10 +292,12 @@ impl Walk<'_> {
             }
             Some(Node::Branch(branch)) => {
                 let index = nibble(self.key.as_slice(), depth);
-                if !self.delete(&mut branch.children[index], depth + 1)? {
+                let Some(child) = branch.child_mut(index) else { return Ok(false) };
+                if !self.delete(child, depth + 1)? {
                     return Ok(false);
                 }
-                if branch.children[index].state == LinkState::Empty {
+                if child.state == LinkState::Empty {
+                    branch.remove(index);
                     self.collapse(link, depth)?;
                 }
             }
@@ -296,14 +309,12 @@ impl Walk<'_> {
     /// Replaces the branch behind `link` by its child when only one is left.
     fn collapse(&mut self, link: &mut Link, depth: usize) -> Result<(), StateError> {
         let Some(Node::Branch(branch)) = &mut link.node else { return Ok(()) };
-        let mut occupied = (0..16).filter(|&index| branch.children[index].state != LinkState::Empty);
+        let mut occupied = branch.nibbles();
         let (Some(index), None) = (occupied.next(), occupied.next()) else { return Ok(()) };
         let path = with_nibble(*self.key, depth, index);
-        let child = &mut branch.children[index];
-        self.memory += growth(child);
+        let Some(mut child) = branch.remove(index) else { return Ok(()) };
         // The last child must be known: a leaf or an extension grows by this nibble, a branch gets an extension.
         child.load(&path, depth + 1, &self.loader)?;
-        let mut child = std::mem::replace(child, Link::empty());
         link.node = match child.node.take() {
             Some(node @ Node::Branch(_)) => {
                 child.node = Some(node);
@@ -314,6 +325,9 @@ impl Walk<'_> {
         Ok(())
     }
 }
+
+/// A key and its value.
+pub type KeyValue = (B256, Box<[u8]>);
 
 /// All keys and values below a root, in order of the keys, read node by node without being kept.
 pub struct Entries<'a> {
@@ -329,8 +343,8 @@ impl<'a> Entries<'a> {
         Self { source, root, stack: vec![(Trie::open(root).top, B256::ZERO, 0)] }
     }
 
-    fn advance(&mut self) -> Result<Option<(B256, Box<[u8]>)>, StateError> {
-        let loader = Loader { source: self.source, root: self.root, epoch: 0 };
+    fn advance(&mut self) -> Result<Option<KeyValue>, StateError> {
+        let loader = Loader::new(self.source, self.root, 0);
         while let Some((mut link, prefix, depth)) = self.stack.pop() {
             link.load(&prefix, depth, &loader)?;
             match link.node {
@@ -338,10 +352,12 @@ impl<'a> Entries<'a> {
                 Some(Node::Leaf(leaf)) => return Ok(Some((leaf.key, leaf.value))),
                 Some(Node::Extension(extension)) => self.stack.push((extension.child, extension.path, extension.end)),
                 Some(Node::Branch(branch)) => {
-                    let children = branch.children.into_iter().enumerate().rev();
-                    let occupied = children.filter(|(_, child)| child.state != LinkState::Empty);
+                    let nibbles = branch.nibbles();
+                    let children = nibbles.zip(branch.children);
+                    let start = self.stack.len();
                     self.stack
-                        .extend(occupied.map(|(index, child)| (child, with_nibble(prefix, depth, index), depth + 1)));
+                        .extend(children.map(|(nibble, child)| (child, with_nibble(prefix, depth, nibble), depth + 1)));
+                    self.stack[start..].reverse();
                 }
             }
         }
@@ -351,7 +367,7 @@ impl<'a> Entries<'a> {
 
 impl Iterator for Entries<'_> {
     /// Key and value, or why the next could not be read; after an error there are no more.
-    type Item = Result<(B256, Box<[u8]>), StateError>;
+    type Item = Result<KeyValue, StateError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let entry = self.advance();

@@ -1,8 +1,10 @@
 //! Trie nodes in memory: their links, their encoding and decoding.
 
+use std::cell::Cell;
+
 use alloy_primitives::{B256, keccak256};
 
-use super::nibbles::{KEY_NIBBLES, nibble, path_length, put_path, read_path, with_nibble};
+use super::nibbles::{KEY_NIBBLES, path_length, put_path, read_path, with_nibble};
 use crate::rlp::{self, Kind, encoded_length, put_bytes, put_length};
 use crate::state::{NodeSource, StateError};
 
@@ -54,9 +56,15 @@ pub(crate) struct Extension {
 }
 
 /// Keys all have 32 bytes, so no key ends at a branch and branches hold no value.
-#[derive(Debug)]
+///
+/// Most branches are at the lower end of the trie and have two or three children: only those have a place, which
+/// makes a state of many accounts several times smaller than sixteen places each.
+#[derive(Debug, Default)]
 pub(crate) struct Branch {
-    pub(crate) children: [Link; 16],
+    /// Bit n is set when there is a child for nibble n.
+    occupied: u16,
+    /// The children there are, by nibble.
+    pub(crate) children: Vec<Link>,
 }
 
 /// New nodes, back to back, in the order in which they were made: children before parents.
@@ -111,14 +119,24 @@ impl NodeBuffer {
 }
 
 /// Where nodes come from, and under which root they are looked for (for the error only).
-#[derive(Clone, Copy)]
 pub(crate) struct Loader<'a> {
     pub(crate) source: &'a dyn NodeSource,
     pub(crate) root: B256,
     pub(crate) epoch: u32,
+    /// Bytes that the walk added to memory.
+    pub(crate) memory: Cell<usize>,
 }
 
-impl Loader<'_> {
+impl<'a> Loader<'a> {
+    pub(crate) const fn new(source: &'a dyn NodeSource, root: B256, epoch: u32) -> Self {
+        Self { source, root, epoch, memory: Cell::new(0) }
+    }
+
+    #[inline]
+    pub(crate) fn grow(&self, bytes: usize) {
+        self.memory.set(self.memory.get() + bytes);
+    }
+
     /// Reads, checks and decodes a node that stands at nibble `depth` under the nibbles of `prefix`.
     fn load(&self, hash: &B256, prefix: &B256, depth: usize) -> Result<Node, StateError> {
         let Some(data) = self.source.node(hash)? else {
@@ -172,20 +190,16 @@ fn decode(item: rlp::Item<'_>, prefix: &B256, depth: usize, epoch: u32) -> Resul
             if depth >= KEY_NIBBLES {
                 return Err("branch below the end of the keys".into());
             }
-            let mut branch = Box::new(Branch::empty());
-            let mut occupied = 0;
-            for (index, item) in items.enumerate() {
-                match branch.children.get_mut(index) {
-                    Some(child) => {
-                        *child = decode_child(item, &with_nibble(*prefix, depth, index), depth + 1, epoch)?;
-                        occupied += usize::from(child.state != LinkState::Empty);
-                    }
-                    None if item.kind == Kind::Bytes && item.payload.is_empty() => {}
-                    None => return Err("branch with a value".into()),
+            let is_empty = |item: &rlp::Item<'_>| item.kind == Kind::Bytes && item.payload.is_empty();
+            let mut branch = Box::new(Branch::with_capacity(items.clone().filter(|item| !is_empty(item)).count()));
+            for (index, item) in items.enumerate().filter(|(_, item)| !is_empty(item)) {
+                if index == 16 {
+                    return Err("branch with a value".into());
                 }
+                branch.put(index, decode_child(item, &with_nibble(*prefix, depth, index), depth + 1, epoch)?);
             }
-            if occupied < 2 {
-                return Err(format!("branch with {occupied} children"));
+            if branch.children.len() < 2 {
+                return Err(format!("branch with {} children", branch.children.len()));
             }
             Ok(Node::Branch(branch))
         }
@@ -228,7 +242,9 @@ impl Link {
         loader: &Loader<'_>,
     ) -> Result<Option<&mut Node>, StateError> {
         if self.node.is_none() && self.state == LinkState::Stored {
-            self.node = Some(loader.load(&self.hash, prefix, depth)?);
+            let node = loader.load(&self.hash, prefix, depth)?;
+            loader.grow(node.memory());
+            self.node = Some(node);
         }
         self.epoch = loader.epoch;
         Ok(self.node.as_mut())
@@ -267,13 +283,12 @@ impl Link {
         if self.state == LinkState::Stored && self.epoch < oldest {
             self.node = None;
         }
-        match &mut self.node {
-            None => 0,
-            Some(Node::Leaf(leaf)) => LEAF_BYTES + leaf.value.len(),
-            Some(Node::Extension(extension)) => EXTENSION_BYTES + extension.child.unload(oldest),
-            Some(Node::Branch(branch)) => {
-                BRANCH_BYTES + branch.children.iter_mut().map(|child| child.unload(oldest)).sum::<usize>()
-            }
+        let Some(node) = &mut self.node else { return 0 };
+        let own = node.memory();
+        own + match node {
+            Node::Leaf(_) => 0,
+            Node::Extension(extension) => extension.child.unload(oldest),
+            Node::Branch(branch) => branch.children.iter_mut().map(|child| child.unload(oldest)).sum(),
         }
     }
 
@@ -303,22 +318,79 @@ impl Link {
 // Allocations and what the allocator adds to them.
 pub(crate) const LEAF_BYTES: usize = size_of::<Leaf>() + 32;
 pub(crate) const EXTENSION_BYTES: usize = size_of::<Extension>() + 16;
-pub(crate) const BRANCH_BYTES: usize = size_of::<Branch>() + 16;
+
+/// Bytes of a branch with room for this many children.
+pub(crate) const fn branch_bytes(children: usize) -> usize {
+    size_of::<Branch>() + children * size_of::<Link>() + 32
+}
 
 impl Branch {
-    pub(crate) const fn empty() -> Self {
-        Self { children: [const { Link::empty() }; 16] }
+    pub(crate) fn with_capacity(children: usize) -> Self {
+        Self { occupied: 0, children: Vec::with_capacity(children) }
+    }
+
+    /// Where the child for `nibble` stands among the children, if there is one.
+    #[inline]
+    fn position(&self, nibble: usize) -> Option<usize> {
+        (self.occupied >> nibble & 1 == 1).then(|| self.rank(nibble))
+    }
+
+    /// How many children stand before the one for `nibble`.
+    #[inline]
+    fn rank(&self, nibble: usize) -> usize {
+        (self.occupied & ((1 << nibble) - 1)).count_ones() as usize
+    }
+
+    #[inline]
+    pub(crate) fn child(&self, nibble: usize) -> Option<&Link> {
+        self.position(nibble).map(|position| &self.children[position])
+    }
+
+    #[inline]
+    pub(crate) fn child_mut(&mut self, nibble: usize) -> Option<&mut Link> {
+        self.position(nibble).map(|position| &mut self.children[position])
+    }
+
+    /// Adds the child for `nibble`, where there is none yet.
+    pub(crate) fn put(&mut self, nibble: usize, child: Link) {
+        self.children.insert(self.rank(nibble), child);
+        self.occupied |= 1 << nibble;
+    }
+
+    /// Takes the child for `nibble` out.
+    pub(crate) fn remove(&mut self, nibble: usize) -> Option<Link> {
+        let position = self.position(nibble)?;
+        self.occupied &= !(1 << nibble);
+        Some(self.children.remove(position))
+    }
+
+    /// The nibbles for which there are children, in order.
+    pub(crate) fn nibbles(&self) -> impl DoubleEndedIterator<Item = usize> + use<> {
+        let occupied = self.occupied;
+        (0..16).filter(move |nibble| occupied >> nibble & 1 == 1)
     }
 }
 
 impl Node {
+    /// Bytes of this node without those below.
+    pub(crate) fn memory(&self) -> usize {
+        match self {
+            Node::Leaf(leaf) => LEAF_BYTES + leaf.value.len(),
+            Node::Extension(_) => EXTENSION_BYTES,
+            Node::Branch(branch) => branch_bytes(branch.children.capacity()),
+        }
+    }
+
     fn payload_length(&self, depth: usize) -> usize {
         match self {
             Node::Leaf(leaf) => path_length(KEY_NIBBLES - depth) + string_length(&leaf.value),
             Node::Extension(extension) => {
                 path_length(extension.end - depth) + extension.child.reference_length(extension.end)
             }
-            Node::Branch(branch) => 1 + branch.children.iter().map(|c| c.reference_length(depth + 1)).sum::<usize>(),
+            Node::Branch(branch) => {
+                let children = branch.children.iter().map(|child| child.reference_length(depth + 1)).sum::<usize>();
+                17 - branch.children.len() + children
+            }
         }
     }
 
@@ -338,7 +410,13 @@ impl Node {
                 extension.child.put_reference(extension.end, out);
             }
             Node::Branch(branch) => {
-                branch.children.iter().for_each(|child| child.put_reference(depth + 1, out));
+                let mut children = branch.children.iter();
+                for nibble in 0..16 {
+                    match (branch.occupied >> nibble & 1 == 1).then(|| children.next()).flatten() {
+                        Some(child) => child.put_reference(depth + 1, out),
+                        None => out.push(0x80),
+                    }
+                }
                 out.push(0x80);
             }
         }
@@ -351,10 +429,4 @@ pub(crate) fn string_length(value: &[u8]) -> usize {
         [byte] if *byte < 0x80 => 1,
         _ => encoded_length(value.len()),
     }
-}
-
-/// The child of `branch` that `key` goes to.
-#[inline]
-pub(crate) fn child_of<'a>(branch: &'a mut Branch, key: &B256, depth: usize) -> &'a mut Link {
-    &mut branch.children[nibble(key.as_slice(), depth)]
 }
