@@ -5,6 +5,7 @@ databases and of the state raise `polygon_edge.errors.DataDirectoryError`; wrong
 """
 
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from typing import final
 
 @final
@@ -121,3 +122,83 @@ def summarise(
 
     A record that is no block gives a text that says why, in its place; a hash that cannot be computed is none.
     """
+
+def keccak256(data: bytes) -> bytes:
+    """Keccak-256 of `data`."""
+
+@final
+class Executed:
+    """Executed blocks, ready to be committed: how many, and the rule that the block after them broke, if one did."""
+
+    @property
+    def blocks(self) -> int: ...
+    @property
+    def violation(self) -> Violation | None: ...
+
+@final
+class Chain:
+    """An open data directory, both databases under both locks, and the chain in it.
+
+    One thread at a time executes; another may commit and any may query meanwhile. Raises DataDirectoryError for a
+    database that cannot be opened, is held by another process or is damaged, DiskFullError when it cannot grow.
+    """
+
+    @staticmethod
+    def open(path: str | PathLike[str], create: bool = True) -> Chain:
+        """Open the databases below `path`, and make them where they are missing, if `create`."""
+
+    def start(self, rules: Rules, genesis: Genesis) -> None:
+        """Make the chain ready to be extended: write block 0 into empty databases, else compare it with the stored one."""
+
+    @property
+    def tip(self) -> tuple[int, bytes, int]:
+        """Number, hash and gas limit of the last executed block, committed or not."""
+
+    @property
+    def state_root(self) -> bytes:
+        """Root of the state after the last executed block."""
+
+    @property
+    def head(self) -> tuple[int, bytes] | None:
+        """Number and hash of the last committed block, none in empty databases."""
+
+    def execute(self, run: Run, start: int, stop: int) -> Executed:
+        """Execute the verified blocks `start` to `stop` (excluded) on top of the tip, up to one that breaks a rule."""
+
+    def commit(self, executed: Executed) -> None:
+        """Write the state, synced, then the blocks with the head last, atomically and synced; in order of execution."""
+
+    def close(self) -> None:
+        """Close both databases and release their locks; nothing happens the second time."""
+
+    def __enter__(self) -> Chain: ...
+    def __exit__(self, *exception: object) -> None: ...
+    def canonical_hash(self, number: int) -> bytes | None: ...
+    def plain_hash(self, number: int) -> bytes | None:
+        """K(rlp(header)) of block `number`: what archives made with `--to` carry as metadata hash (§1.3)."""
+
+    def state_root_at(self, number: int) -> bytes | None: ...
+    def header(self, number: int) -> bytes | None:
+        """Header RLP of block `number`."""
+
+    def body(self, number: int) -> bytes | None:
+        """Stored body of block `number`, senders included (§2.7); none for block 0."""
+
+    def receipts(self, number: int) -> bytes | None:
+        """Stored receipts of block `number` (§2.7); none for block 0."""
+
+    def block(self, number: int) -> bytes | None:
+        """Network RLP of block `number`, as archives and peers carry it (§2.3)."""
+
+    def sealed_header(self, number: int) -> tuple[int, bytes, bytes, bytes, bytes, tuple[bytes, ...]]:
+        """Number, hash, proposer, miner, nonce and listed validators; the proposer only where the block votes."""
+
+    def account(self, root: bytes, address: bytes) -> tuple[int, int, bytes, bytes] | None:
+        """Nonce, balance, storage root and code hash of `address` in the state `root`."""
+
+    def storage(self, root: bytes, address: bytes, slot: bytes) -> bytes:
+        """The 32-byte value of the 32-byte `slot`, zero when unset."""
+
+    def count_accounts(self, root: bytes) -> int: ...
+    def count_slots(self, root: bytes, address: bytes) -> int: ...
+    def code(self, code_hash: bytes) -> bytes | None: ...
