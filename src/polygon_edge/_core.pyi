@@ -10,11 +10,9 @@ from typing import final
 
 @final
 class Rules:
-    """What a rule of the core depends on: generation ("G1"), chain id, first block of each fork, legacy quorum's end."""
+    """What a rule of the core depends on: generation ("G1"), chain id, first blocks of forks, legacy quorum's end."""
 
-    def __new__(
-        cls, generation: str, chain_id: int, forks: Mapping[str, int], quorum_size_block: int
-    ) -> Rules: ...
+    def __new__(cls, generation: str, chain_id: int, forks: Mapping[str, int], quorum_size_block: int) -> Rules: ...
 
 @final
 class Genesis:
@@ -87,7 +85,7 @@ class Run:
     def verify(
         self, rules: Rules, start: int, parent: tuple[int, bytes, int], sets: Sequence[tuple[int, Sequence[bytes]]]
     ) -> tuple[int, Violation | None]:
-        """Check the blocks from `start` on against `parent` (number, hash, gas limit) and the validators of each height.
+        """Check the blocks from `start` on against `parent` (number, hash, gas limit) and each height's validators.
 
         `sets` are (first height, addresses in set order) and cover the parent's height. Returns where the walk ended,
         the length of the run when all hold, and the violation that ended it.
@@ -118,7 +116,7 @@ class HeaderSummary:
 def summarise(
     records: Sequence[bytes], hash_rule: str, generation: str, validator_type: str = "ecdsa"
 ) -> list[HeaderSummary | str]:
-    """Summarise block records of any generation; the hash rule is "plain" or "ibft", the validator type "ecdsa" or "bls".
+    """Summarise block records of any generation by the hash rule "plain" or "ibft", the latter for "ecdsa" or "bls".
 
     A record that is no block gives a text that says why, in its place; a hash that cannot be computed is none.
     """
@@ -148,7 +146,7 @@ class Chain:
         """Open the databases below `path`, and make them where they are missing, if `create`."""
 
     def start(self, rules: Rules, genesis: Genesis) -> None:
-        """Make the chain ready to be extended: write block 0 into empty databases, else compare it with the stored one."""
+        """Make the chain ready to be extended: write block 0 into empty databases, else compare the stored one."""
 
     @property
     def tip(self) -> tuple[int, bytes, int]:

@@ -159,8 +159,8 @@ _RULE_POSITIONS = {rule: position for position, rule in enumerate(Rule)}
 class BlockRuleError(PolygonEdgeError):
     """A block breaks `rule`.
 
-    `what` is the field or value that breaks it. `hash` is the block's hash as 32 bytes, None where it could not be computed; `offset` and `file` are set when the
-    block came from an archive.
+    `what` is the field or value that breaks it. `hash` is the block's hash as 32 bytes, None where it could not be
+    computed; `offset` and `file` are set when the block came from an archive.
     """
 
     exit_code: ClassVar[int] = 11

@@ -53,23 +53,42 @@ class Promise(Protocol):
     """The last block of an archive, as its metadata names it."""
 
     @property
-    def height(self) -> int: ...
+    def height(self) -> int:
+        """Its height."""
+        ...
+
     @property
-    def hash(self) -> bytes: ...
+    def hash(self) -> bytes:
+        """Its hash, 32 bytes; not always the block's own (§1.3)."""
+        ...
 
 
 class Archive(Protocol):
     """What a restore needs of an archive: its promise, and one pass over its records."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What messages call it."""
+        ...
+
     @property
-    def size(self) -> int | None: ...
+    def size(self) -> int | None:
+        """Bytes of all of it, none for a pipe."""
+        ...
+
     @property
-    def offset(self) -> int: ...
+    def offset(self) -> int:
+        """Bytes read so far."""
+        ...
+
     @property
-    def metadata(self) -> Promise: ...
-    def runs(self, max_blocks: int, max_bytes: int) -> Iterator[Sequence[RawRecord]]: ...
+    def metadata(self) -> Promise:
+        """What it promises."""
+        ...
+
+    def runs(self, max_blocks: int, max_bytes: int) -> Iterator[Sequence[RawRecord]]:
+        """Yield the remaining records in lists of bounded size; raise at the first that is broken, after the rest."""
+        ...
 
 
 @dataclass(slots=True)
@@ -224,7 +243,7 @@ class Restore:
         return resume(loaded, report.head, rules.epoch_size, header_of)
 
     def _check_promise(self, new: NewRecords) -> None:
-        """Hold what was read against the metadata (D-15): fewer blocks are an error, the rest a warning unless strict."""
+        """Hold what was read against the metadata (D-15): fewer blocks are an error, the rest a warning by default."""
         name, promised, offset = self.archive.name, self.archive.metadata.height, self.archive.offset
         last = new.last
         if self.to is not None and new.reached_limit:
@@ -237,7 +256,9 @@ class Restore:
         if last > promised:
             self._doubt("metadata height does not match the last block", promised, last)
         elif self.archive.metadata.hash not in {self.chain.canonical_hash(last), self.chain.plain_hash(last)}:
-            self._doubt("metadata hash is not the last block's", self.archive.metadata.hash, self.chain.canonical_hash(last))
+            self._doubt(
+                "metadata hash is not the last block's", self.archive.metadata.hash, self.chain.canonical_hash(last)
+            )
 
     def _doubt(self, problem: str, expected: object, found: object) -> None:
         doubt = ArchiveMetadataError(self.archive.name, 0, problem, expected=expected, found=found)

@@ -23,9 +23,14 @@ class RawRecord(Protocol):
     """One block's network RLP with its place in a source, its height not yet looked at."""
 
     @property
-    def raw(self) -> bytes: ...
+    def raw(self) -> bytes:
+        """The record."""
+        ...
+
     @property
-    def offset(self) -> int | None: ...
+    def offset(self) -> int | None:
+        """Where it starts in the source, none where a source has no places."""
+        ...
 
 
 class BlockSource(Protocol):

@@ -46,7 +46,11 @@ def recorded_receipt(row: dict[str, Any]) -> dict[str, Any]:
         "from": _hex(row["from"]),
         "contract_address": _hex(row.get("contractAddress")),
         "logs": [
-            {"address": _hex(log["address"]), "topics": [_hex(topic) for topic in log["topics"]], "data": _hex(log["data"]) or "0x"}
+            {
+                "address": _hex(log["address"]),
+                "topics": [_hex(topic) for topic in log["topics"]],
+                "data": _hex(log["data"]) or "0x",
+            }
             for log in row["logs"]
         ],
     }

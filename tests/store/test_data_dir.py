@@ -131,6 +131,7 @@ def test_free_space_is_that_of_the_folder_to_be(tmp_path: Path) -> None:
     with pytest.raises(DiskFullError) as raised:
         directory.require_free(1 << 80)
     assert raised.value.needed == 1 << 80
+    assert raised.value.free is not None
     assert raised.value.free > 0
 
 

@@ -22,7 +22,9 @@ def genesis_block(rules: Rules, genesis: Genesis) -> _core.Genesis:
     alloc = [
         (
             account.address,
-            None if account.balance is None else account.balance.to_bytes((account.balance.bit_length() + 7) // 8, "big"),
+            None
+            if account.balance is None
+            else account.balance.to_bytes((account.balance.bit_length() + 7) // 8, "big"),
             account.nonce,
             account.code,
             list(account.storage.items()),

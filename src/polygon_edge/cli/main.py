@@ -30,9 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PolygonEdgeError as error:
         if "--json" in words:
             document = {"error": str(error), "kind": type(error).__name__}
-            print(json.dumps(document), file=sys.stderr)
+            click.echo(json.dumps(document), err=True)
         else:
-            print(f"Error: {error}", file=sys.stderr)
+            click.echo(f"Error: {error}", err=True)
         return error.exit_code
     except click.exceptions.Exit as ended:
         return ended.exit_code

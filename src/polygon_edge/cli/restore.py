@@ -20,7 +20,7 @@ from polygon_edge.restore import Restore, RestoreReport
 from polygon_edge.store.data_dir import RESTORE_FOLDERS, DataDirectory
 
 
-class Height(click.ParamType):
+class Height(click.ParamType[int]):
     """A block height: decimal, or hexadecimal with 0x."""
 
     name = "height"
@@ -45,12 +45,29 @@ class Height(click.ParamType):
 @click.option("--to", type=Height(), help="Height to end at (default: the archive's end).")
 @click.option("--strict", is_flag=True, help="Treat doubts about the archive's metadata as errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document as the last line of output.")
-@click.option("--run-blocks", type=click.IntRange(min=1), default=Limits().blocks, show_default=True,
-              help="Most blocks in one run, and so in one commit.")
-@click.option("--log-level", type=click.Choice(LogLevel, case_sensitive=False), default=LogLevel.INFO, show_default=True,
-              help="Least severe messages to show.")
-def restore(  # noqa: PLR0913 - one parameter a flag
-    archive: str, data_dir: Path, chain: Path, to: int | None, strict: bool, as_json: bool, run_blocks: int, log_level: LogLevel,
+@click.option(
+    "--run-blocks",
+    type=click.IntRange(min=1),
+    default=Limits().blocks,
+    show_default=True,
+    help="Most blocks in one run, and so in one commit.",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(LogLevel, case_sensitive=False),
+    default=LogLevel.INFO,
+    show_default=True,
+    help="Least severe messages to show.",
+)
+def restore(  # noqa: PLR0917 - one parameter a flag
+    archive: str,
+    data_dir: Path,
+    chain: Path,
+    to: int | None,
+    strict: bool,
+    as_json: bool,
+    run_blocks: int,
+    log_level: LogLevel,
 ) -> None:
     """Restore ARCHIVE (a file, or - for standard input) into a data directory.
 
@@ -89,9 +106,8 @@ def restore(  # noqa: PLR0913 - one parameter a flag
 
 def _text(report: RestoreReport) -> str:
     if report.blocks:
-        done = f"restored blocks {report.first} to {report.last}: {report.transactions} transactions in {report.seconds:.1f} s"
+        blocks = f"restored blocks {report.first} to {report.last}"
+        done = f"{blocks}: {report.transactions} transactions in {report.seconds:.1f} s"
     else:
         done = "nothing to restore: the data directory has every block of the archive"
     return f"{done}\nhead       {report.head} 0x{report.head_hash.hex()}\nstate root 0x{report.state_root.hex()}"
-
-

@@ -10,7 +10,7 @@ import click
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def version(as_json: bool) -> None:  # noqa: FBT001
+def version(as_json: bool) -> None:
     """Print the version of this program."""
     number = distribution_version("polygon-edge")
     click.echo(json.dumps({"version": number}) if as_json else number)

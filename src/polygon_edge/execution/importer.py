@@ -1,7 +1,8 @@
 """Imports prepared runs of blocks in order: membership, header rules, execution, commit.
 
 A restore, a sync and sealing all end here. Who signed is known when a run arrives; whether they were allowed to is
-decided now, because the set may depend on the blocks before. A height counts as imported only once its commit is synced.
+decided now, because the set may depend on the blocks before. A height counts as imported only once its commit is
+synced.
 """
 
 from __future__ import annotations
