@@ -92,7 +92,7 @@ fn long_length(kind: Kind, size: usize, data: &[u8], offset: usize) -> Result<(K
 ///
 /// Errors: [`RlpError`] for the first malformed item in document order.
 pub fn parse(data: &[u8]) -> Result<Item<'_>, RlpError> {
-    let top = item_at(data, 0)?;
+    let top = first(data)?;
     if top.kind == Kind::List {
         // Ends of the lists that enclose the position, innermost last.
         let mut ends = vec![top.raw.len()];
@@ -113,10 +113,13 @@ pub fn parse(data: &[u8]) -> Result<Item<'_>, RlpError> {
     Ok(top)
 }
 
+/// The first value in `data`, what is inside it not looked at.
+///
+/// Errors: its prefix is malformed or asks for more than `data` has.
 #[inline]
-fn item_at(data: &[u8], offset: usize) -> Result<Item<'_>, RlpError> {
-    let (kind, header, length) = prefix(data, offset)?;
-    Ok(Item { kind, payload: &data[header..header + length], raw: &data[..header + length], offset })
+pub fn first(data: &[u8]) -> Result<Item<'_>, RlpError> {
+    let (kind, header, length) = prefix(data, 0)?;
+    Ok(Item { kind, payload: &data[header..header + length], raw: &data[..header + length], offset: 0 })
 }
 
 impl<'a> Item<'a> {
