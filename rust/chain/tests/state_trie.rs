@@ -1,4 +1,5 @@
 //! The state trie: blocks of changes against a plain model, runs, undoing, budgets, broken leaves.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod twin;
 
@@ -393,4 +394,26 @@ fn memory_stays_near_its_budget() {
     assert!(highest <= 4 << 20, "{highest} bytes");
     let reopened = StateView::open(state.root(), database).unwrap();
     assert_eq!(reopened.accounts().filter(Result::is_ok).count(), 60 * 300);
+}
+
+#[test]
+fn a_wide_block_hashed_on_threads_gives_the_same_state() {
+    let changes: Vec<_> = (0..2000u64)
+        .map(|number| AccountChange {
+            address: Address::from_word(keccak256(number.to_be_bytes())),
+            account: Some(fields(number, 1)),
+            storage_cleared: false,
+            storage: if number == 3 { (1..600).map(|n| (U256::from(n), U256::from(n))).collect() } else { vec![] },
+            code: None,
+        })
+        .collect();
+    let outcomes = [false, true].map(|parallel| {
+        let options = TrieOptions { parallel, ..TrieOptions::default() };
+        let mut state = StateTrie::open(EMPTY_ROOT, Arc::new(Memory::default()), options).unwrap();
+        let root = state.apply(&changes).unwrap();
+        let run = state.take_new_state();
+        assert!(run.nodes().all(|(hash, node)| run.node(hash) == Some(node)));
+        (root, run.nodes().len(), run.node_bytes())
+    });
+    assert_eq!(outcomes[0], outcomes[1]);
 }
