@@ -417,3 +417,20 @@ fn a_wide_block_hashed_on_threads_gives_the_same_state() {
     });
     assert_eq!(outcomes[0], outcomes[1]);
 }
+
+#[test]
+fn a_missing_node_of_a_storage_trie_is_reported_under_the_state_root() {
+    let database = Arc::new(Memory::default());
+    let mut state = open(&database, EMPTY_ROOT);
+    let mut contract = change(1, Some(fields(1, 1)));
+    contract.storage = vec![(U256::ZERO, U256::from(5))];
+    let root = state.apply(std::slice::from_ref(&contract)).unwrap();
+    database.add(state.take_new_state().nodes());
+    let missing = storage_root(&BTreeMap::from([(U256::ZERO, U256::from(5))]));
+    database.nodes.lock().unwrap().remove(&missing).unwrap();
+    let expected = StateError::MissingNode { hash: missing, root };
+    let mut view = StateView::open(root, database.clone()).unwrap();
+    assert_eq!(view.storage(&address(1), &U256::ZERO).unwrap_err(), expected);
+    contract.storage[0].1 = U256::ZERO;
+    assert_eq!(open(&database, root).apply(&[contract]).unwrap_err(), expected);
+}
