@@ -203,7 +203,8 @@ impl StateTrie {
     /// [`StateTrie::committed`].
     pub fn take_new_state(&mut self) -> Arc<NewState> {
         self.before_last = None;
-        let run = Arc::new(std::mem::take(&mut self.layers.current));
+        let next = NewState::with_room_of(&self.layers.current);
+        let run = Arc::new(std::mem::replace(&mut self.layers.current, next));
         if !run.is_empty() {
             self.layers.pending.push_back(Arc::clone(&run));
         }
