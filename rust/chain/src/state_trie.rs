@@ -19,7 +19,7 @@ mod tries;
 
 pub use new_state::{Mark, NewState};
 
-use tries::Tries;
+use tries::{Tries, under};
 
 /// How the tries use memory and processors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,15 +158,16 @@ impl StateTrie {
             for (slot, value) in &change.storage {
                 writes.push((self.tries.slot_key(slot), value));
             }
+            let state_root = self.tries.accounts.root();
             let trie = self.tries.storage_trie(&change.address, &self.layers)?;
+            let mut encoded = Vec::with_capacity(33);
             for (slot, value) in writes {
-                if value.is_zero() {
-                    trie.delete(&slot, &self.layers)?;
-                } else {
-                    let mut encoded = Vec::with_capacity(33);
+                encoded.clear();
+                if !value.is_zero() {
                     rlp::put_u256(&mut encoded, value);
-                    trie.insert(&slot, &encoded, &self.layers)?;
                 }
+                // No bytes: the slot is removed.
+                trie.insert(&slot, &encoded, &self.layers).map_err(|error| under(error, state_root))?;
             }
             trie.commit(&mut self.layers.current.nodes, self.options.parallel)
         } else {
@@ -202,7 +203,8 @@ impl StateTrie {
     /// [`StateTrie::committed`].
     pub fn take_new_state(&mut self) -> Arc<NewState> {
         self.before_last = None;
-        let run = Arc::new(std::mem::take(&mut self.layers.current));
+        let next = NewState::with_room_of(&self.layers.current);
+        let run = Arc::new(std::mem::replace(&mut self.layers.current, next));
         if !run.is_empty() {
             self.layers.pending.push_back(Arc::clone(&run));
         }

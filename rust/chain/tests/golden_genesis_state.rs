@@ -1,4 +1,5 @@
 //! The state root of a recorded genesis allocation (§5.5).
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::path::PathBuf;
 use std::sync::Arc;

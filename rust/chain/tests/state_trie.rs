@@ -1,4 +1,5 @@
 //! The state trie: blocks of changes against a plain model, runs, undoing, budgets, broken leaves.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod twin;
 
@@ -393,4 +394,43 @@ fn memory_stays_near_its_budget() {
     assert!(highest <= 4 << 20, "{highest} bytes");
     let reopened = StateView::open(state.root(), database).unwrap();
     assert_eq!(reopened.accounts().filter(Result::is_ok).count(), 60 * 300);
+}
+
+#[test]
+fn a_wide_block_hashed_on_threads_gives_the_same_state() {
+    let changes: Vec<_> = (0..2000u64)
+        .map(|number| AccountChange {
+            address: Address::from_word(keccak256(number.to_be_bytes())),
+            account: Some(fields(number, 1)),
+            storage_cleared: false,
+            storage: if number == 3 { (1..600).map(|n| (U256::from(n), U256::from(n))).collect() } else { vec![] },
+            code: None,
+        })
+        .collect();
+    let outcomes = [false, true].map(|parallel| {
+        let options = TrieOptions { parallel, ..TrieOptions::default() };
+        let mut state = StateTrie::open(EMPTY_ROOT, Arc::new(Memory::default()), options).unwrap();
+        let root = state.apply(&changes).unwrap();
+        let run = state.take_new_state();
+        assert!(run.nodes().all(|(hash, node)| run.node(hash) == Some(node)));
+        (root, run.nodes().len(), run.node_bytes())
+    });
+    assert_eq!(outcomes[0], outcomes[1]);
+}
+
+#[test]
+fn a_missing_node_of_a_storage_trie_is_reported_under_the_state_root() {
+    let database = Arc::new(Memory::default());
+    let mut state = open(&database, EMPTY_ROOT);
+    let mut contract = change(1, Some(fields(1, 1)));
+    contract.storage = vec![(U256::ZERO, U256::from(5))];
+    let root = state.apply(std::slice::from_ref(&contract)).unwrap();
+    database.add(state.take_new_state().nodes());
+    let missing = storage_root(&BTreeMap::from([(U256::ZERO, U256::from(5))]));
+    database.nodes.lock().unwrap().remove(&missing).unwrap();
+    let expected = StateError::MissingNode { hash: missing, root };
+    let mut view = StateView::open(root, database.clone()).unwrap();
+    assert_eq!(view.storage(&address(1), &U256::ZERO).unwrap_err(), expected);
+    contract.storage[0].1 = U256::ZERO;
+    assert_eq!(open(&database, root).apply(&[contract]).unwrap_err(), expected);
 }

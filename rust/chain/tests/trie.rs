@@ -1,4 +1,5 @@
 //! The trie against its slow twin, against published vectors, and against broken databases.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod twin;
 

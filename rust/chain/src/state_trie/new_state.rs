@@ -76,6 +76,15 @@ impl NewState {
         self.code.truncate(mark.code);
     }
 
+    /// Nothing, with room for as much as `run` has: runs are much alike, and growing copies every node several times.
+    pub(crate) fn with_room_of(run: &Self) -> Self {
+        let nodes = NodeBuffer {
+            bytes: Vec::with_capacity(run.nodes.bytes.len()),
+            entries: Vec::with_capacity(run.nodes.len()),
+        };
+        Self { nodes, code: Vec::new(), index: HashMap::with_capacity_and_hasher(run.index.len(), <_>::default()) }
+    }
+
     pub(crate) fn add_code(&mut self, hash: B256, code: Bytes) {
         self.code.push((hash, code));
     }

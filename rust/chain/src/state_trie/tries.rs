@@ -103,8 +103,9 @@ impl Tries {
         source: &dyn NodeSource,
     ) -> Result<U256, StateError> {
         let key = self.slot_key(slot);
+        let state_root = self.accounts.root();
         let trie = self.storage_trie(address, source)?;
-        match trie.get(&key, source)?.map(decode_slot).transpose() {
+        match trie.get(&key, source).map_err(|error| under(error, state_root))?.map(decode_slot).transpose() {
             Ok(value) => Ok(value.unwrap_or_default()),
             Err(reason) => Err(StateError::BadNode { hash: trie.nearest_hash(&key), reason }),
         }
@@ -184,6 +185,14 @@ impl Tries {
                 return;
             }
         }
+    }
+}
+
+/// A storage trie knows only its own root; who reads the error knows states.
+pub(super) fn under(error: StateError, state_root: B256) -> StateError {
+    match error {
+        StateError::MissingNode { hash, .. } => StateError::MissingNode { hash, root: state_root },
+        other => other,
     }
 }
 

@@ -107,6 +107,7 @@ pub(crate) fn read_path(path: &[u8], prefix: &B256, from: usize) -> Result<(B256
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
     use proptest::prelude::*;
