@@ -2,6 +2,8 @@
 //!
 //! The folder comes from `POLYGON_EDGE_SHARED`, by default `shared` beside the repository.
 
+#![allow(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
+
 use std::{
     collections::HashMap,
     fs,
