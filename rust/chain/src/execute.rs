@@ -350,6 +350,7 @@ impl<T: Tracer> BlockRun<'_, '_, '_, T> {
             return Ok(receipt);
         }
         let account = self.world.journal.index(&sender);
+        self.check_reads()?;
         let nonce = self.world.journal.nonce(account);
         if nonce != transaction.nonce {
             let rule = "nonce of the sender (§6.2)";
@@ -376,8 +377,14 @@ impl<T: Tracer> BlockRun<'_, '_, '_, T> {
         Ok(receipt)
     }
 
+    /// What could not be read shows as zero: no rule may be judged by it.
+    fn check_reads(&mut self) -> Result<(), Refusal> {
+        self.world.journal.take_fault().map_or(Ok(()), |fault| Err(Refusal::Fault(fault)))
+    }
+
     /// Steps 4 to 10 of §6.2: pays for the gas, executes, pays back. Returns the gas used after refund.
     fn apply(&mut self, sender: AccountIndex, envelope: Envelope<'_>) -> Result<(Outcome, u64), Refusal> {
+        self.check_reads()?;
         let Envelope { gas, gas_price, message } = envelope;
         let generation = self.world.table.generation;
         let journal = &mut *self.world.journal;
@@ -419,9 +426,7 @@ impl<T: Tracer> BlockRun<'_, '_, '_, T> {
                 .ok_or(Refusal::Fault(Fault::BalanceOverflow(message.caller)))?;
             journal.add_balance(account, &amount);
         }
-        if let Some(fault) = journal.take_fault() {
-            return Err(Refusal::Fault(fault));
-        }
+        self.check_reads()?;
         self.gas_pool = self.gas_pool.wrapping_add(left);
         Ok((outcome, used))
     }
