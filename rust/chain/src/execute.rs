@@ -66,9 +66,9 @@ pub enum ExecutionError {
     /// Execution could not go on, whatever the rules.
     #[error("transaction {index} ({hash}): {fault}")]
     Fault {
-        /// Position in the block.
+        /// Position in the block; the number of transactions for what comes after them.
         index: usize,
-        /// Hash of the transaction.
+        /// Hash of the transaction; zero for what comes after them.
         hash: B256,
         /// What happened.
         fault: Fault,
@@ -159,15 +159,29 @@ impl Executor {
         senders: &[Option<Address>],
         reader: &mut dyn StateReader,
     ) -> Result<BlockOutcome, ExecutionError> {
-        self.execute_block_traced(block, transactions, senders, reader, &mut NoTracer)
+        self.execute_block_traced(block, transactions, senders, None, reader, &mut NoTracer)
     }
 
-    /// As [`Executor::execute_block`], watched by `tracer`.
+    /// As [`Executor::execute_block`], with the staking contract put into the state after the transactions, as a PoS
+    /// fork does at its `deployment` height (§6.11).
+    pub fn execute_block_with_deployment(
+        &mut self,
+        block: &BlockContext,
+        transactions: &[Transaction],
+        senders: &[Option<Address>],
+        deployment: &Deployment,
+        reader: &mut dyn StateReader,
+    ) -> Result<BlockOutcome, ExecutionError> {
+        self.execute_block_traced(block, transactions, senders, Some(deployment), reader, &mut NoTracer)
+    }
+
+    /// As the other two, watched by `tracer`.
     pub fn execute_block_traced<T: Tracer>(
         &mut self,
         block: &BlockContext,
         transactions: &[Transaction],
         senders: &[Option<Address>],
+        deployment: Option<&Deployment>,
         reader: &mut dyn StateReader,
         tracer: &mut T,
     ) -> Result<BlockOutcome, ExecutionError> {
@@ -196,6 +210,15 @@ impl Executor {
             receipts.push(receipt);
         }
         let gas_used = run.gas_used;
+        if let Some(Deployment { address, account }) = deployment {
+            let index = journal.index(address);
+            let balance = account.balance.unwrap_or_default();
+            journal.deploy(index, &account.code, &account.storage, balance, account.nonce);
+        }
+        if let Some(fault) = journal.take_fault() {
+            let (index, hash) = (transactions.len(), B256::ZERO);
+            return Err(ExecutionError::Fault { index, hash, fault });
+        }
         Ok(BlockOutcome { receipts, gas_used, changes: journal.into_changes(flags.eip155) })
     }
 
@@ -451,6 +474,15 @@ pub struct GenesisAccount {
     pub code: Bytes,
     /// Slots and values.
     pub storage: Vec<(U256, U256)>,
+}
+
+/// A contract that a block puts into the state without a transaction: the staking contract (§5.6, §6.11).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deployment {
+    /// Where.
+    pub address: Address,
+    /// What. If something exists at the address, only its code is replaced.
+    pub account: GenesisAccount,
 }
 
 /// The state of the genesis block (§5.5): accounts stay even when they are empty, slots of value zero do not exist.

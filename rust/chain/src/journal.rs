@@ -434,6 +434,21 @@ impl<'a> Journal<'a> {
         self.undo.push(Undo::Object(account, Box::new(before)));
     }
 
+    /// Puts a contract into the state outside of any transaction; where something exists, only its code is replaced
+    /// (§6.11).
+    pub fn deploy(&mut self, account: AccountIndex, code: &[u8], storage: &[(U256, U256)], balance: U256, nonce: u64) {
+        let existed = self.exists(account);
+        self.set_code(account, code);
+        if existed {
+            return;
+        }
+        for (key, value) in storage {
+            self.set_storage(account, key, value, StorageMetering::Simple);
+        }
+        self.set_balance(account, balance);
+        self.set_nonce(account, nonce);
+    }
+
     /// SSTORE: writes a slot, adjusts the refund counter, and tells the kind of change.
     ///
     /// §6.7.1: "original" is the value at the start of the block. §6.7.2: the refund counter wraps.

@@ -8,7 +8,8 @@ use alloy_primitives::{Address, B256, Bytes, U256, address, keccak256};
 use polygon_edge_chain::{
     evm::{Status, frame::Failure},
     execute::{
-        BlockContext, CallMessage, CallOutcome, ExecutionError, GenesisAccount, call, execute_block, genesis_changes,
+        BlockContext, CallMessage, CallOutcome, Deployment, ExecutionError, Executor, GenesisAccount, call,
+        execute_block, genesis_changes,
     },
     forks::{Forks, Generation, Rules},
     journal::Fault,
@@ -272,4 +273,35 @@ fn genesis_keeps_empty_accounts_and_drops_zero_slots() {
         (contract.storage.as_slice(), contract.code.as_ref()),
         (&[(U256::from(2), U256::from(5))][..], Some(&code))
     );
+}
+
+#[test]
+fn a_deployment_fills_an_empty_address_and_only_replaces_code_elsewhere() {
+    let account = GenesisAccount {
+        balance: Some(U256::from(10)),
+        nonce: 0,
+        code: Bytes::from_static(&[0x5b]),
+        storage: vec![(U256::from(1), U256::from(2))],
+    };
+    let deploy = |address, transactions: &[Transaction]| {
+        let deployment = Deployment { address, account: account.clone() };
+        let mut executor = Executor::new(&rules(Generation::G1, true));
+        let senders = vec![Some(SENDER); transactions.len()];
+        let mut state = Accounts::with(1_000_000, &[1]);
+        let outcome =
+            executor.execute_block_with_deployment(&block(), transactions, &senders, &deployment, &mut state).unwrap();
+        outcome.changes.into_iter().find(|change| change.address == address).unwrap()
+    };
+    let empty = Address::repeat_byte(7);
+    let fresh = deploy(empty, &[]);
+    assert_eq!((fresh.account.unwrap().balance, fresh.storage.len()), (U256::from(10), 1));
+    // A plain transfer in the same block is enough to count as existing.
+    let paid = deploy(empty, &[transfer(0, 21_000, 3)]);
+    assert_eq!((paid.account.unwrap().balance, paid.storage.len()), (U256::from(3), 0));
+    let replaced = deploy(CONTRACT, &[]);
+    assert_eq!((replaced.account.unwrap().nonce, replaced.storage.len()), (1, 0));
+    for change in [fresh, paid, replaced] {
+        assert_eq!(change.account.unwrap().code_hash, keccak256([0x5b]));
+        assert_eq!(change.code, Some(Bytes::from_static(&[0x5b])));
+    }
 }
