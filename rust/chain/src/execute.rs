@@ -7,21 +7,28 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 
 use crate::{
     evm::{
-        Machine, Message, Outcome, Status,
+        Machine, Message, Status,
         code::CodeCache,
-        create_address,
         table::Table,
         trace::{NoTracer, Tracer},
         world::{TransactionContext, World},
     },
     forks::{ForkFlags, Generation, Rules},
-    journal::{AccountIndex, Fault, Journal},
+    journal::Journal,
     receipt::Receipt,
-    state::{AccountChange, AccountFields, EMPTY_CODE_HASH, StateReader},
-    transaction::{Transaction, Type},
+    state::{AccountChange, StateReader},
+    transaction::Transaction,
 };
 
+mod error;
+mod genesis;
+mod transaction;
+
 pub use crate::evm::world::BlockContext;
+pub use error::ExecutionError;
+pub use genesis::{Deployment, GenesisAccount, genesis_changes};
+
+use transaction::{BlockRun, Envelope};
 
 /// What a block does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,78 +39,6 @@ pub struct BlockOutcome {
     pub gas_used: u64,
     /// Every account that changed, once.
     pub changes: Vec<AccountChange>,
-}
-
-/// Why a block cannot be executed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ExecutionError {
-    /// The header asks for rules that we do not have.
-    #[error("block {number}: {rule}: expected {expected}, found {found}")]
-    Block {
-        /// Height.
-        number: u64,
-        /// The rule.
-        rule: &'static str,
-        /// What the rule asks for.
-        expected: String,
-        /// What the block has.
-        found: String,
-    },
-    /// A transaction makes the block invalid.
-    #[error("transaction {index} ({hash}): {rule}: expected {expected}, found {found}")]
-    Transaction {
-        /// Position in the block.
-        index: usize,
-        /// Hash of the transaction.
-        hash: B256,
-        /// The rule.
-        rule: &'static str,
-        /// What the rule asks for.
-        expected: String,
-        /// What the transaction has.
-        found: String,
-    },
-    /// Execution could not go on, whatever the rules.
-    #[error("transaction {index} ({hash}): {fault}")]
-    Fault {
-        /// Position in the block.
-        index: usize,
-        /// Hash of the transaction.
-        hash: B256,
-        /// What happened.
-        fault: Fault,
-    },
-}
-
-/// A rule of §6.2 that one transaction breaks.
-#[derive(Debug)]
-struct Violation {
-    rule: &'static str,
-    expected: String,
-    found: String,
-}
-
-impl Violation {
-    fn new(rule: &'static str, expected: impl ToString, found: impl ToString) -> Self {
-        Self { rule, expected: expected.to_string(), found: found.to_string() }
-    }
-}
-
-#[derive(Debug)]
-enum Refusal {
-    Violation(Violation),
-    Fault(Fault),
-}
-
-impl Refusal {
-    fn at(self, index: usize, hash: B256) -> ExecutionError {
-        match self {
-            Self::Violation(Violation { rule, expected, found }) => {
-                ExecutionError::Transaction { index, hash, rule, expected, found }
-            }
-            Self::Fault(fault) => ExecutionError::Fault { index, hash, fault },
-        }
-    }
 }
 
 /// A message that is executed without becoming part of a block, as `eth_call` does it.
@@ -159,15 +94,29 @@ impl Executor {
         senders: &[Option<Address>],
         reader: &mut dyn StateReader,
     ) -> Result<BlockOutcome, ExecutionError> {
-        self.execute_block_traced(block, transactions, senders, reader, &mut NoTracer)
+        self.execute_block_traced(block, transactions, senders, None, reader, &mut NoTracer)
     }
 
-    /// As [`Executor::execute_block`], watched by `tracer`.
+    /// As [`Executor::execute_block`], with the staking contract put into the state after the transactions, as a PoS
+    /// fork does at its `deployment` height (§6.11).
+    pub fn execute_block_with_deployment(
+        &mut self,
+        block: &BlockContext,
+        transactions: &[Transaction],
+        senders: &[Option<Address>],
+        deployment: &Deployment,
+        reader: &mut dyn StateReader,
+    ) -> Result<BlockOutcome, ExecutionError> {
+        self.execute_block_traced(block, transactions, senders, Some(deployment), reader, &mut NoTracer)
+    }
+
+    /// As the other two, watched by `tracer`.
     pub fn execute_block_traced<T: Tracer>(
         &mut self,
         block: &BlockContext,
         transactions: &[Transaction],
         senders: &[Option<Address>],
+        deployment: Option<&Deployment>,
         reader: &mut dyn StateReader,
         tracer: &mut T,
     ) -> Result<BlockOutcome, ExecutionError> {
@@ -196,6 +145,15 @@ impl Executor {
             receipts.push(receipt);
         }
         let gas_used = run.gas_used;
+        if let Some(Deployment { address, account }) = deployment {
+            let index = journal.index(address);
+            let balance = account.balance.unwrap_or_default();
+            journal.deploy(index, &account.code, &account.storage, balance, account.nonce);
+        }
+        if let Some(fault) = journal.take_fault() {
+            let (index, hash) = (transactions.len(), B256::ZERO);
+            return Err(ExecutionError::Fault { index, hash, fault });
+        }
         Ok(BlockOutcome { receipts, gas_used, changes: journal.into_changes(flags.eip155) })
     }
 
@@ -302,168 +260,4 @@ pub fn call(
     reader: &mut dyn StateReader,
 ) -> Result<CallOutcome, ExecutionError> {
     Executor::new(rules).call(block, message, reader)
-}
-
-/// A message and what it pays for gas.
-struct Envelope<'m> {
-    gas: u64,
-    gas_price: U256,
-    message: Message<'m>,
-}
-
-/// A block between two transactions.
-struct BlockRun<'m, 'a, 'b, T> {
-    world: World<'a, 'b, T>,
-    machine: &'m mut Machine,
-    coinbase: AccountIndex,
-    gas_pool: u64,
-    gas_used: u64,
-}
-
-impl<T: Tracer> BlockRun<'_, '_, '_, T> {
-    /// Steps 1, 2, 3 and 11 of §6.2; the rest is [`Self::apply`].
-    fn transaction(&mut self, transaction: &Transaction, sender: Option<Address>) -> Result<Receipt, Refusal> {
-        let violation = |rule, expected: String, found: String| Refusal::Violation(Violation { rule, expected, found });
-        if transaction.kind != Type::Legacy {
-            return Err(violation("transaction type (§6.3, §6.4)", "legacy".into(), format!("{:?}", transaction.kind)));
-        }
-        let too_large = transaction.gas > self.world.block.gas_limit;
-        if too_large && self.world.table.generation == Generation::G3 {
-            // The client leaves it out and then misses its receipt.
-            let expected = format!("at most {}", self.world.block.gas_limit);
-            return Err(violation("gas within the block's limit (§6.2)", expected, transaction.gas.to_string()));
-        }
-        // The client recovers the sender of a transaction that is too large as well, for its receipt.
-        let sender = sender.ok_or_else(|| {
-            violation("sender (§2.5)", "a signature that recovers".into(), "one that does not".into())
-        })?;
-        let contract_address = transaction.to.is_none().then(|| create_address(&sender, transaction.nonce));
-        let mut receipt = Receipt {
-            success: false,
-            cumulative_gas_used: self.gas_used,
-            logs: Vec::new(),
-            contract_address,
-            gas_used: 0,
-            transaction_hash: transaction.hash,
-        };
-        if too_large {
-            return Ok(receipt);
-        }
-        let account = self.world.journal.index(&sender);
-        let nonce = self.world.journal.nonce(account);
-        if nonce != transaction.nonce {
-            let rule = "nonce of the sender (§6.2)";
-            return Err(Refusal::Violation(Violation::new(rule, nonce, transaction.nonce)));
-        }
-        let envelope = Envelope {
-            gas: transaction.gas,
-            gas_price: transaction.gas_price,
-            message: Message {
-                caller: sender,
-                to: transaction.to,
-                value: transaction.value,
-                input: &transaction.input,
-                gas: transaction.gas,
-                nonce,
-            },
-        };
-        let (outcome, gas_used) = self.apply(account, envelope)?;
-        self.gas_used = self.gas_used.wrapping_add(gas_used);
-        receipt.success = outcome.status == Status::Success;
-        receipt.gas_used = gas_used;
-        receipt.cumulative_gas_used = self.gas_used;
-        receipt.logs = self.world.journal.end_transaction();
-        Ok(receipt)
-    }
-
-    /// Steps 4 to 10 of §6.2: pays for the gas, executes, pays back. Returns the gas used after refund.
-    fn apply(&mut self, sender: AccountIndex, envelope: Envelope<'_>) -> Result<(Outcome, u64), Refusal> {
-        let Envelope { gas, gas_price, message } = envelope;
-        let generation = self.world.table.generation;
-        let journal = &mut *self.world.journal;
-        let balance = journal.balance(sender);
-        let paid = gas_price.checked_mul(U256::from(gas)).is_some_and(|cost| journal.subtract_balance(sender, &cost));
-        if !paid {
-            let expected = format!("{gas} * {gas_price} wei");
-            return Err(Refusal::Violation(Violation::new("balance for gas (§6.2)", expected, balance)));
-        }
-        self.gas_pool = self.gas_pool.checked_sub(gas).ok_or_else(|| {
-            let rule = "gas left in the block (§6.2)";
-            Refusal::Violation(Violation::new(rule, format!("at most {}", self.gas_pool), gas))
-        })?;
-        let intrinsic = intrinsic_gas(message.to.is_none(), message.input, &self.world.table.flags);
-        let execution_gas = gas.checked_sub(intrinsic).ok_or_else(|| {
-            Refusal::Violation(Violation::new("intrinsic gas (§6.2)", format!("at least {intrinsic}"), gas))
-        })?;
-        // §6.2 step 8: generations from v0.7.1 on let the transfer itself fail.
-        let balance = journal.balance(sender);
-        if generation == Generation::G1 && balance < message.value {
-            let expected = format!("at least {}", message.value);
-            return Err(Refusal::Violation(Violation::new("balance for the value (§6.2)", expected, balance)));
-        }
-        if generation == Generation::G3 && message.nonce == u64::MAX {
-            return Err(Refusal::Violation(Violation::new("nonce (§6.2)", "below 2^64-1", message.nonce)));
-        }
-        self.world.transaction = TransactionContext { origin: message.caller, gas_price };
-        let message = Message { gas: execution_gas, ..message };
-        let outcome = self.machine.execute(&mut self.world, &message).map_err(Refusal::Fault)?;
-
-        let journal = &mut *self.world.journal;
-        // §6.7.2, §6.7.15: both the refund and the gas left may have wrapped.
-        let used = gas.wrapping_sub(outcome.gas_left);
-        let refund = journal.refund().min(used / 2);
-        let (left, used) = (outcome.gas_left.wrapping_add(refund), used - refund);
-        for (account, units) in [(sender, left), (self.coinbase, used)] {
-            let amount = gas_price
-                .checked_mul(U256::from(units))
-                .ok_or(Refusal::Fault(Fault::BalanceOverflow(message.caller)))?;
-            journal.add_balance(account, &amount);
-        }
-        if let Some(fault) = journal.take_fault() {
-            return Err(Refusal::Fault(fault));
-        }
-        self.gas_pool = self.gas_pool.wrapping_add(left);
-        Ok((outcome, used))
-    }
-}
-
-/// The gas that a transaction costs before anything is executed (§6.2). Cannot overflow: the input is in memory.
-fn intrinsic_gas(creates: bool, input: &[u8], flags: &ForkFlags) -> u64 {
-    let base = if creates && flags.homestead { 53_000 } else { 21_000 };
-    let zeros = input.iter().filter(|byte| **byte == 0).count() as u64;
-    let per_non_zero = if flags.istanbul { 16 } else { 68 };
-    base + zeros * 4 + (input.len() as u64 - zeros) * per_non_zero
-}
-
-/// One account of `genesis.alloc` (§5.3).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct GenesisAccount {
-    /// None when the key is absent.
-    pub balance: Option<U256>,
-    /// Zero when absent.
-    pub nonce: u64,
-    /// Empty when absent.
-    pub code: Bytes,
-    /// Slots and values.
-    pub storage: Vec<(U256, U256)>,
-}
-
-/// The state of the genesis block (§5.5): accounts stay even when they are empty, slots of value zero do not exist.
-pub fn genesis_changes(alloc: &[(Address, GenesisAccount)]) -> Vec<AccountChange> {
-    alloc.iter().filter_map(|(address, account)| genesis_change(*address, account)).collect()
-}
-
-fn genesis_change(address: Address, account: &GenesisAccount) -> Option<AccountChange> {
-    let GenesisAccount { balance, nonce, code, storage } = account;
-    if balance.is_none() && *nonce == 0 && code.is_empty() && storage.is_empty() {
-        return None;
-    }
-    let code_hash = if code.is_empty() { EMPTY_CODE_HASH } else { alloy_primitives::keccak256(code) };
-    Some(AccountChange {
-        address,
-        account: Some(AccountFields { nonce: *nonce, balance: balance.unwrap_or_default(), code_hash }),
-        storage_cleared: true,
-        storage: storage.iter().filter(|(_, value)| !value.is_zero()).copied().collect(),
-        code: (!code.is_empty()).then(|| code.clone()),
-    })
 }

@@ -5,102 +5,27 @@
 
 use std::sync::Arc;
 
-use alloy_primitives::{Address, B256, Bytes, U256, keccak256, map::HashMap};
+use alloy_primitives::{Address, B256, U256, map::HashMap};
 
 use crate::{
     evm::code::{Code, CodeCache},
-    evm::table::StorageMetering,
     receipt::Log,
-    state::{Account, AccountChange, AccountFields, EMPTY_CODE_HASH, EMPTY_ROOT, StateError, StateReader},
+    state::{AccountChange, EMPTY_CODE_HASH, EMPTY_ROOT, StateReader},
 };
+
+mod account;
+mod fault;
+mod recent_code;
+mod write;
+
+pub use fault::Fault;
+
+use account::{Entry, Object, Presence, Slot};
+use recent_code::RecentCode;
 
 /// Position of an account in the journal of one block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AccountIndex(u32);
-
-/// Why a block cannot be executed at all, whatever its gas.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
-    /// The state could not be read.
-    #[error(transparent)]
-    State(#[from] StateError),
-    /// The Go client's integers have no bound; ours end at 2^256.
-    #[error("the balance of {0} would exceed 2^256-1")]
-    BalanceOverflow(Address),
-    /// More memory than any node has; the Go client dies there.
-    #[error("a frame asks for more than 4 GiB of memory")]
-    Memory,
-    /// The Go client v0.6.3 panics on this instruction, so no block can hold it (§6.7.7).
-    #[error("RETURNDATACOPY of length 0 to offset {offset} beyond the memory of {length} bytes (§6.7.7)")]
-    ReturnDataCopyPanics {
-        /// Memory offset.
-        offset: u64,
-        /// Memory length.
-        length: u64,
-    },
-    /// A contract of the later generations that this interpreter does not have.
-    #[error("precompile {0} of the later generations is not executed by this version (§6.8)")]
-    UnknownPrecompile(Address),
-}
-
-/// Where the overlay stands for an account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Presence {
-    /// Not written in this block: the trie decides.
-    Untouched,
-    /// Written or touched.
-    Live,
-    /// Removed at the end of a transaction of this block.
-    Deleted,
-}
-
-/// One storage slot.
-#[derive(Clone, Copy, Debug)]
-struct Slot {
-    /// At the start of the block (§6.7.1).
-    original: U256,
-    current: U256,
-}
-
-#[derive(Debug)]
-struct Object {
-    presence: Presence,
-    nonce: u64,
-    balance: U256,
-    code_hash: B256,
-    /// Code set in this block; it wins over the cache of read code.
-    fresh_code: Option<Arc<Code>>,
-    self_destructed: bool,
-    /// Storage starts from the empty trie: nothing is to be read.
-    fresh_storage: bool,
-    storage: HashMap<U256, Slot>,
-}
-
-impl Object {
-    fn absent(presence: Presence) -> Self {
-        Self {
-            presence,
-            nonce: 0,
-            balance: U256::ZERO,
-            code_hash: EMPTY_CODE_HASH,
-            fresh_code: None,
-            self_destructed: false,
-            fresh_storage: true,
-            storage: HashMap::default(),
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.nonce == 0 && self.balance.is_zero() && self.code_hash == EMPTY_CODE_HASH
-    }
-}
-
-#[derive(Debug)]
-struct Entry {
-    address: Address,
-    base: Option<Account>,
-    object: Object,
-}
 
 #[derive(Debug)]
 enum Undo {
@@ -134,33 +59,6 @@ pub enum StorageStatus {
     Added,
     /// To zero.
     Deleted,
-}
-
-/// The most recently read codes of a block, by account, whatever has become of the account (§6.7.3).
-#[derive(Debug, Default)]
-struct RecentCode {
-    /// Most recent last.
-    entries: Vec<(AccountIndex, Option<Arc<Code>>)>,
-}
-
-impl RecentCode {
-    const CAPACITY: usize = 20;
-
-    fn get(&mut self, account: AccountIndex) -> Option<Option<Arc<Code>>> {
-        let last = self.entries.len().checked_sub(1)?;
-        let found = self.entries.iter().rposition(|(index, _)| *index == account)?;
-        if found != last {
-            self.entries[found..].rotate_left(1);
-        }
-        Some(self.entries[last].1.clone())
-    }
-
-    fn add(&mut self, account: AccountIndex, code: Option<Arc<Code>>) {
-        if self.entries.len() == Self::CAPACITY {
-            self.entries.remove(0);
-        }
-        self.entries.push((account, code));
-    }
 }
 
 /// The state of a block under execution.
@@ -246,8 +144,6 @@ impl<'a> Journal<'a> {
     pub fn take_fault(&mut self) -> Option<Fault> {
         self.fault.take()
     }
-
-    // --- reading
 
     /// In the overlay, or in the trie.
     pub fn exists(&self, account: AccountIndex) -> bool {
@@ -356,167 +252,6 @@ impl<'a> Journal<'a> {
         self.slot(account, key).current
     }
 
-    // --- writing
-
-    /// Puts the account into the overlay, and so before the clean-up of empty accounts.
-    #[inline]
-    pub fn touch(&mut self, account: AccountIndex) {
-        let presence = self.object(account).presence;
-        if presence != Presence::Live {
-            self.undo.push(Undo::Presence(account, presence));
-            self.object_mut(account).presence = Presence::Live;
-        }
-    }
-
-    fn set_balance(&mut self, account: AccountIndex, balance: U256) {
-        self.touch(account);
-        let before = std::mem::replace(&mut self.object_mut(account).balance, balance);
-        self.undo.push(Undo::Balance(account, before));
-    }
-
-    /// Adds to a balance; adding zero touches the account.
-    pub fn add_balance(&mut self, account: AccountIndex, amount: &U256) {
-        if amount.is_zero() {
-            return self.touch(account);
-        }
-        match self.balance(account).checked_add(*amount) {
-            Some(balance) => self.set_balance(account, balance),
-            None => self.set_fault(Fault::BalanceOverflow(self.entries[account.0 as usize].address)),
-        }
-    }
-
-    /// Takes from a balance, or says that it is too small; taking zero does not touch the account.
-    #[must_use]
-    pub fn subtract_balance(&mut self, account: AccountIndex, amount: &U256) -> bool {
-        if amount.is_zero() {
-            return true;
-        }
-        match self.balance(account).checked_sub(*amount) {
-            Some(balance) => {
-                self.set_balance(account, balance);
-                true
-            }
-            None => false,
-        }
-    }
-
-    /// Moves an amount, or says that there is not enough. Touches the receiver.
-    #[must_use]
-    pub fn transfer(&mut self, from: AccountIndex, to: AccountIndex, amount: &U256) -> bool {
-        let enough = self.subtract_balance(from, amount);
-        if enough {
-            self.add_balance(to, amount);
-        }
-        enough
-    }
-
-    /// Sets the nonce.
-    pub fn set_nonce(&mut self, account: AccountIndex, nonce: u64) {
-        self.touch(account);
-        let before = std::mem::replace(&mut self.object_mut(account).nonce, nonce);
-        self.undo.push(Undo::Nonce(account, before));
-    }
-
-    /// Sets the code.
-    pub fn set_code(&mut self, account: AccountIndex, bytes: &[u8]) {
-        self.touch(account);
-        let object = &mut self.entries[account.0 as usize].object;
-        let hash = std::mem::replace(&mut object.code_hash, keccak256(bytes));
-        let code = object.fresh_code.replace(Arc::new(Code::new(bytes)));
-        self.undo.push(Undo::Code(account, hash, code));
-    }
-
-    /// Replaces whatever is there by a new account which keeps the balance only.
-    pub fn create_account(&mut self, account: AccountIndex) {
-        let mut object = Object::absent(Presence::Live);
-        object.balance = self.balance(account);
-        let before = std::mem::replace(self.object_mut(account), object);
-        self.undo.push(Undo::Object(account, Box::new(before)));
-    }
-
-    /// SSTORE: writes a slot, adjusts the refund counter, and tells the kind of change.
-    ///
-    /// §6.7.1: "original" is the value at the start of the block. §6.7.2: the refund counter wraps.
-    pub fn set_storage(
-        &mut self,
-        account: AccountIndex,
-        key: &U256,
-        value: &U256,
-        metering: StorageMetering,
-    ) -> StorageStatus {
-        let slot = self.slot(account, key);
-        let Slot { original, current } = *slot;
-        if current == *value {
-            return StorageStatus::Unchanged;
-        }
-        slot.current = *value;
-        self.touch(account);
-        self.undo.push(Undo::Storage(account, *key, current));
-        let (zero_before, zero_after) = (current.is_zero(), value.is_zero());
-        if metering == StorageMetering::Simple || original == current {
-            return match (zero_before, zero_after) {
-                (true, _) => StorageStatus::Added,
-                (_, true) => {
-                    self.add_refund(15_000);
-                    StorageStatus::Deleted
-                }
-                _ => StorageStatus::Modified,
-            };
-        }
-        if !original.is_zero() {
-            if zero_before {
-                self.refund = self.refund.wrapping_sub(15_000);
-            } else if zero_after {
-                self.add_refund(15_000);
-            }
-        }
-        if original == *value {
-            let istanbul = metering == StorageMetering::Net2200;
-            self.add_refund(match (original.is_zero(), istanbul) {
-                (true, true) => 19_200,
-                (true, false) => 19_800,
-                (false, true) => 4_200,
-                (false, false) => 4_800,
-            });
-        }
-        StorageStatus::ModifiedAgain
-    }
-
-    /// SELFDESTRUCT: 24000 of refund once per account, the balance to the beneficiary, gone at the end of the
-    /// transaction. A beneficiary that is the account itself burns the balance.
-    pub fn self_destruct(&mut self, account: AccountIndex, beneficiary: AccountIndex) {
-        let balance = self.balance(account);
-        if !self.object(account).self_destructed {
-            self.add_refund(24_000);
-        }
-        if account == beneficiary {
-            self.touch(account);
-        } else {
-            self.add_balance(beneficiary, &balance);
-        }
-        self.set_balance(account, U256::ZERO);
-        if !self.object(account).self_destructed {
-            self.object_mut(account).self_destructed = true;
-            self.undo.push(Undo::SelfDestructed(account));
-        }
-    }
-
-    /// Appends a log.
-    pub fn log(&mut self, log: Log) {
-        self.logs.push(log);
-    }
-
-    fn add_refund(&mut self, gas: u64) {
-        self.refund = self.refund.wrapping_add(gas);
-    }
-
-    /// The refund counter, modulo 2^64.
-    pub fn refund(&self) -> u64 {
-        self.refund
-    }
-
-    // --- undoing and ending
-
     /// A point to go back to.
     #[inline]
     pub fn snapshot(&self) -> Snapshot {
@@ -579,40 +314,6 @@ impl<'a> Journal<'a> {
                 *object = Object::absent(Presence::Deleted);
             }
         }
-        self.entries.into_iter().filter_map(change).collect()
+        self.entries.into_iter().filter_map(Entry::into_change).collect()
     }
-}
-
-fn change(entry: Entry) -> Option<AccountChange> {
-    let Entry { address, base, object } = entry;
-    let removed = AccountChange { address, account: None, storage_cleared: true, storage: Vec::new(), code: None };
-    match object.presence {
-        Presence::Untouched => return None,
-        Presence::Deleted => return base.map(|_| removed),
-        Presence::Live => {}
-    }
-    let mut storage: Vec<(U256, U256)> = object
-        .storage
-        .iter()
-        .filter(|(_, slot)| slot.current != slot.original)
-        .map(|(key, slot)| (*key, slot.current))
-        .collect();
-    storage.sort_unstable();
-    let code = object.fresh_code.filter(|code| !code.bytes().is_empty());
-    let unchanged = base.is_some_and(|base| {
-        base.nonce == object.nonce
-            && base.balance == object.balance
-            && base.code_hash == object.code_hash
-            && (!object.fresh_storage || base.storage_root == EMPTY_ROOT)
-    });
-    if unchanged && storage.is_empty() {
-        return None;
-    }
-    Some(AccountChange {
-        address,
-        account: Some(AccountFields { nonce: object.nonce, balance: object.balance, code_hash: object.code_hash }),
-        storage_cleared: object.fresh_storage && base.is_none_or(|base| base.storage_root != EMPTY_ROOT),
-        storage,
-        code: code.map(|code| Bytes::copy_from_slice(code.bytes())),
-    })
 }

@@ -97,6 +97,9 @@ pub struct Frame {
     pub snapshot: Snapshot,
 }
 
+/// What a pooled frame keeps of a large memory.
+const RETAINED_MEMORY: usize = 1 << 20;
+
 impl Frame {
     /// A frame with buffers and nothing in it.
     pub fn new(code: Arc<Code>) -> Self {
@@ -124,6 +127,7 @@ impl Frame {
         self.height = 0;
         self.position = 0;
         self.memory.clear();
+        self.memory.shrink_to(RETAINED_MEMORY);
         self.return_data.clear();
         self.input.clear();
     }

@@ -1,0 +1,307 @@
+//! What the recorded chains do not show: limits, refusals, failed reads, messages without a block.
+
+#![allow(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
+
+use std::collections::HashMap;
+
+use alloy_primitives::{Address, B256, Bytes, U256, address, keccak256};
+use polygon_edge_chain::{
+    evm::{Status, frame::Failure},
+    execute::{
+        BlockContext, CallMessage, CallOutcome, Deployment, ExecutionError, Executor, GenesisAccount, call,
+        execute_block, genesis_changes,
+    },
+    forks::{Forks, Generation, Rules},
+    journal::Fault,
+    state::{Account, EMPTY_CODE_HASH, StateError, StateReader},
+    transaction::{Transaction, Type},
+};
+
+const SENDER: Address = address!("00000000000000000000000000000000000000aa");
+const CONTRACT: Address = address!("0000000000000000000000000000000000c0de01");
+const FEES: Address = address!("00000000000000000000000000000000000000fe");
+
+#[derive(Default)]
+struct Accounts {
+    accounts: HashMap<Address, Account>,
+    codes: HashMap<B256, Bytes>,
+    /// Reading this account fails.
+    broken: Option<Address>,
+}
+
+impl Accounts {
+    fn with(balance: u64, code: &[u8]) -> Self {
+        let mut state = Self::default();
+        let plain = Account { nonce: 0, balance: U256::from(balance), ..Account::default() };
+        state.accounts.insert(SENDER, plain);
+        let contract = Account { nonce: 1, code_hash: keccak256(code), ..Account::default() };
+        state.accounts.insert(CONTRACT, contract);
+        state.codes.insert(keccak256(code), Bytes::copy_from_slice(code));
+        state
+    }
+}
+
+impl StateReader for Accounts {
+    fn account(&mut self, address: &Address) -> Result<Option<Account>, StateError> {
+        if self.broken == Some(*address) {
+            return Err(StateError::MissingNode { hash: B256::ZERO, root: B256::ZERO });
+        }
+        Ok(self.accounts.get(address).copied())
+    }
+
+    fn storage(&mut self, _address: &Address, _slot: &U256) -> Result<U256, StateError> {
+        Ok(U256::ZERO)
+    }
+
+    fn code(&mut self, address: &Address, code_hash: &B256) -> Result<Bytes, StateError> {
+        let missing = StateError::MissingCode { hash: *code_hash, address: *address };
+        self.codes.get(code_hash).cloned().ok_or(missing)
+    }
+
+    fn block_hash(&mut self, number: u64) -> Result<B256, StateError> {
+        Ok(B256::with_last_byte(number as u8))
+    }
+}
+
+fn rules(generation: Generation, eip150: bool) -> Rules {
+    let forks = Forks {
+        homestead: Some(0),
+        eip150: eip150.then_some(0),
+        eip155: Some(0),
+        eip158: Some(0),
+        byzantium: Some(0),
+        ..Forks::default()
+    };
+    Rules { generation, chain_id: 100, forks, quorum_size_block: 0 }
+}
+
+fn block() -> BlockContext {
+    BlockContext { number: 300, timestamp: 1, gas_limit: 1 << 40, difficulty: 300, coinbase: FEES, base_fee: 0 }
+}
+
+fn message(gas: u64) -> CallMessage {
+    CallMessage { from: SENDER, to: Some(CONTRACT), value: U256::ZERO, input: Bytes::new(), gas, gas_price: U256::ZERO }
+}
+
+fn transfer(nonce: u64, gas: u64, value: u64) -> Transaction {
+    Transaction {
+        kind: Type::Legacy,
+        nonce,
+        gas_price: U256::from(2),
+        gas,
+        to: Some(Address::repeat_byte(7)),
+        value: U256::from(value),
+        input: Bytes::new(),
+        v: vec![27],
+        r: U256::ZERO,
+        s: U256::ZERO,
+        hash: B256::repeat_byte(9),
+        from: None,
+        payload: Bytes::new(),
+    }
+}
+
+fn run(code: &[u8], generation: Generation, eip150: bool) -> Result<CallOutcome, ExecutionError> {
+    call(&rules(generation, eip150), &block(), &message(1 << 39), &mut Accounts::with(0, code))
+}
+
+#[test]
+fn calls_nest_1025_deep_without_a_native_stack() {
+    // Calls itself with all gas but 512, adds one to what comes back, returns it.
+    let code = [
+        0x60, 32, 0x60, 0, 0x60, 0, 0x60, 0, 0x60, 0, 0x30, 0x61, 2, 0, 0x5a, 0x03, 0xf1, 0x50, 0x60, 0, 0x51, 0x60, 1,
+        0x01, 0x60, 0, 0x52, 0x60, 32, 0x60, 0, 0xf3,
+    ];
+    let outcome = run(&code, Generation::G1, false).unwrap();
+    assert_eq!(outcome.status, Status::Success);
+    assert_eq!(U256::from_be_slice(&outcome.output), U256::from(1025));
+}
+
+#[test]
+fn the_stack_holds_1024_items_and_no_more() {
+    for (pushes, status) in [(1024, Status::Success), (1025, Status::Failed(Failure::StackOrOpcode))] {
+        let outcome = run(&[0x60, 1].repeat(pushes), Generation::G1, true).unwrap();
+        assert_eq!(outcome.status, status, "{pushes} pushes");
+    }
+}
+
+#[test]
+fn what_makes_the_go_client_panic_is_refused_and_later_generations_carry_on() {
+    // RETURNDATACOPY of nothing to offset 64 of an empty memory.
+    let code = [0x60, 0, 0x60, 0, 0x60, 64, 0x3e];
+    let Err(ExecutionError::Fault { fault, .. }) = run(&code, Generation::G1, true) else { panic!("not refused") };
+    assert_eq!(fault, Fault::ReturnDataCopyPanics { offset: 64, length: 0 });
+    assert_eq!(run(&code, Generation::G3, true).unwrap().status, Status::Success);
+}
+
+#[test]
+fn later_precompiles_are_plain_accounts_in_g1_and_refused_after_it() {
+    // STATICCALL of 0x2020.
+    let code = [0x60, 0, 0x60, 0, 0x60, 0, 0x60, 0, 0x61, 0x20, 0x20, 0x5a, 0xfa];
+    assert_eq!(run(&code, Generation::G1, true).unwrap().status, Status::Success);
+    assert!(matches!(
+        run(&code, Generation::G3, true),
+        Err(ExecutionError::Fault { fault: Fault::UnknownPrecompile(_), .. })
+    ));
+}
+
+#[test]
+fn memory_beyond_any_machine_is_a_fault_and_not_an_abort() {
+    // MSTORE at 2^33, with gas for it.
+    let code = [0x60, 1, 0x64, 2, 0, 0, 0, 0, 0x52];
+    let wide = BlockContext { gas_limit: (1 << 63) - 1, ..block() };
+    let rules = rules(Generation::G1, true);
+    let result = call(&rules, &wide, &message(1 << 62), &mut Accounts::with(0, &code));
+    assert!(matches!(result, Err(ExecutionError::Fault { fault: Fault::Memory, .. })), "{result:?}");
+    let poor = call(&rules, &wide, &message(1 << 30), &mut Accounts::with(0, &code)).unwrap();
+    assert_eq!(poor.status, Status::Failed(Failure::OutOfGas));
+}
+
+#[test]
+fn block_hash_reaches_256_blocks_back() {
+    for (number, expected) in [(300u16, 0), (299, 43), (44, 44), (43, 0)] {
+        let [high, low] = number.to_be_bytes();
+        let code = [0x61, high, low, 0x40, 0x60, 0, 0x52, 0x60, 32, 0x60, 0, 0xf3];
+        let outcome = run(&code, Generation::G1, true).unwrap();
+        assert_eq!(U256::from_be_slice(&outcome.output), U256::from(expected), "{number}");
+    }
+}
+
+#[test]
+fn a_failed_read_is_told_as_such_whatever_rule_it_would_break() {
+    for broken in [SENDER, CONTRACT, FEES] {
+        let mut state = Accounts::with(1_000_000, &[]);
+        state.broken = Some(broken);
+        let transaction = Transaction { to: Some(CONTRACT), ..transfer(0, 21_000, 0) };
+        let result = execute_block(&rules(Generation::G1, true), &block(), &[transaction], &[Some(SENDER)], &mut state);
+        let Err(ExecutionError::Fault { fault: Fault::State(_), index: 0, hash }) = result else {
+            panic!("{broken}: {result:?}")
+        };
+        assert_eq!(hash, B256::repeat_byte(9));
+    }
+}
+
+#[test]
+fn values_of_two_to_the_63_are_refused_by_name() {
+    for context in [BlockContext { gas_limit: 1 << 63, ..block() }, BlockContext { timestamp: u64::MAX, ..block() }] {
+        let result = execute_block(&rules(Generation::G1, true), &context, &[], &[], &mut Accounts::default());
+        let Err(ExecutionError::Block { number: 300, rule, .. }) = result else { panic!("{result:?}") };
+        assert!(rule.contains("§6.6"));
+    }
+}
+
+#[test]
+fn a_transfer_moves_value_pays_the_proposer_and_leaves_no_empty_account() {
+    let mut state = Accounts::with(42_005, &[]);
+    let outcome =
+        execute_block(&rules(Generation::G1, true), &block(), &[transfer(0, 21_000, 5)], &[Some(SENDER)], &mut state)
+            .unwrap();
+    assert_eq!(outcome.gas_used, 21_000);
+    assert!(outcome.receipts[0].success);
+    let balances: Vec<_> = outcome
+        .changes
+        .iter()
+        .map(|change| (change.address, change.account.map(|account| (account.nonce, account.balance))))
+        .collect();
+    assert_eq!(
+        balances,
+        [
+            (FEES, Some((0, U256::from(42_000)))),
+            (SENDER, Some((1, U256::ZERO))),
+            (Address::repeat_byte(7), Some((0, U256::from(5)))),
+        ]
+    );
+}
+
+#[test]
+fn each_rule_of_6_2_names_itself() {
+    let one = |transaction: Transaction, sender, gas_limit| {
+        let context = BlockContext { gas_limit, ..block() };
+        let rules = rules(Generation::G1, true);
+        let mut state = Accounts::with(50_000, &[]);
+        match execute_block(&rules, &context, &[transaction], &[sender], &mut state) {
+            Err(ExecutionError::Transaction { rule, expected, found, .. }) => format!("{rule}|{expected}|{found}"),
+            other => format!("{other:?}"),
+        }
+    };
+    let wide = 1 << 40;
+    let known = Some(SENDER);
+    assert_eq!(one(transfer(1, 21_000, 0), known, wide), "nonce of the sender (§6.2)|0|1");
+    assert_eq!(one(transfer(0, 30_000, 0), known, wide), "balance for gas (§6.2)|30000 * 2 wei|50000");
+    assert_eq!(one(transfer(0, 20_000, 0), known, wide), "intrinsic gas (§6.2)|at least 21000|20000");
+    assert_eq!(one(transfer(0, 21_000, 9_000), known, wide), "balance for the value (§6.2)|at least 9000|8000");
+    assert!(one(transfer(0, 21_000, 0), None, wide).starts_with("sender (§2.5)"));
+    let receipt = one(transfer(7, 21_001, 0), known, 21_000);
+    assert!(receipt.contains("success: false") && receipt.contains("changes: []"), "{receipt}");
+}
+
+#[test]
+fn the_gas_of_a_block_is_shared_by_its_transactions() {
+    let mut state = Accounts::with(1_000_000, &[]);
+    let context = BlockContext { gas_limit: 60_000, ..block() };
+    let transactions = [transfer(0, 40_000, 1), transfer(1, 39_001, 1)];
+    let senders = [Some(SENDER); 2];
+    let rules = rules(Generation::G1, true);
+    let result = execute_block(&rules, &context, &transactions, &senders, &mut state);
+    let Err(ExecutionError::Transaction { index: 1, rule, expected, .. }) = result else { panic!("{result:?}") };
+    assert_eq!((rule, expected.as_str()), ("gas left in the block (§6.2)", "at most 39000"));
+}
+
+#[test]
+fn genesis_keeps_empty_accounts_and_drops_zero_slots() {
+    let code = Bytes::from_static(&[1]);
+    let alloc = [
+        (SENDER, GenesisAccount { balance: Some(U256::ZERO), ..GenesisAccount::default() }),
+        (FEES, GenesisAccount::default()),
+        (
+            CONTRACT,
+            GenesisAccount {
+                balance: None,
+                nonce: 3,
+                code: code.clone(),
+                storage: vec![(U256::from(1), U256::ZERO), (U256::from(2), U256::from(5))],
+            },
+        ),
+    ];
+    let changes = genesis_changes(&alloc);
+    assert_eq!(changes.len(), 2);
+    let premine = changes[0].account.unwrap();
+    assert_eq!((premine.nonce, premine.balance, premine.code_hash), (0, U256::ZERO, EMPTY_CODE_HASH));
+    let contract = &changes[1];
+    assert_eq!(contract.account.unwrap().code_hash, keccak256(&code));
+    assert_eq!(
+        (contract.storage.as_slice(), contract.code.as_ref()),
+        (&[(U256::from(2), U256::from(5))][..], Some(&code))
+    );
+}
+
+#[test]
+fn a_deployment_fills_an_empty_address_and_only_replaces_code_elsewhere() {
+    let account = GenesisAccount {
+        balance: Some(U256::from(10)),
+        nonce: 0,
+        code: Bytes::from_static(&[0x5b]),
+        storage: vec![(U256::from(1), U256::from(2))],
+    };
+    let deploy = |address, transactions: &[Transaction]| {
+        let deployment = Deployment { address, account: account.clone() };
+        let mut executor = Executor::new(&rules(Generation::G1, true));
+        let senders = vec![Some(SENDER); transactions.len()];
+        let mut state = Accounts::with(1_000_000, &[1]);
+        let outcome =
+            executor.execute_block_with_deployment(&block(), transactions, &senders, &deployment, &mut state).unwrap();
+        outcome.changes.into_iter().find(|change| change.address == address).unwrap()
+    };
+    let empty = Address::repeat_byte(7);
+    let fresh = deploy(empty, &[]);
+    assert_eq!((fresh.account.unwrap().balance, fresh.storage.len()), (U256::from(10), 1));
+    // A plain transfer in the same block is enough to count as existing.
+    let paid = deploy(empty, &[transfer(0, 21_000, 3)]);
+    assert_eq!((paid.account.unwrap().balance, paid.storage.len()), (U256::from(3), 0));
+    let replaced = deploy(CONTRACT, &[]);
+    assert_eq!((replaced.account.unwrap().nonce, replaced.storage.len()), (1, 0));
+    for change in [fresh, paid, replaced] {
+        assert_eq!(change.account.unwrap().code_hash, keccak256([0x5b]));
+        assert_eq!(change.code, Some(Bytes::from_static(&[0x5b])));
+    }
+}
