@@ -12,7 +12,10 @@ use polygon_edge_chain::{
     keccak256, rlp, run,
     signature::recover,
 };
-use secp256k1::{Message, SecretKey, ecdsa::RecoverableSignature};
+use secp256k1::{
+    Message, SecretKey,
+    ecdsa::{RecoverableSignature, RecoveryId},
+};
 
 /// The block records of a flat archive, without its metadata.
 fn records(archive: &str) -> Vec<Bytes> {
@@ -63,7 +66,7 @@ fn recovery(criterion: &mut Criterion) {
         .iter()
         .map(|signature| {
             let (parity, bytes) = signature.serialize_compact();
-            (bytes, i32::from(parity) == 1)
+            (bytes, parity == RecoveryId::One)
         })
         .collect();
     let mut group = criterion.benchmark_group("recovery");
