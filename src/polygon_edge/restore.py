@@ -217,11 +217,11 @@ class Restore:
         new = NewRecords(self, report.genesis_hash, report.head)
         try:
             prepared = prepared_runs(core_rules(rules), new.runs())
-            with Ahead(prepared, depth=RUNS_AHEAD, name="prepare", stop=self.stop) as runs:
+            with Ahead(prepared, depth=RUNS_AHEAD, name="prepare") as runs:
                 for run in runs:
                     importer.import_run(run)
-            if self.stop.is_set() and self.chain.tip[0] < self._target:
-                raise StoppedBySignalError(self.chain.tip[0])
+                    if self.stop.is_set():
+                        raise StoppedBySignalError(self.chain.tip[0])
         finally:
             committer.finish()
             save_state(self.directory.consensus, snapshots.state, _core.keccak256)

@@ -112,9 +112,7 @@ class FlatArchive:
     def open(cls, file: str | Path, *, maximum_record_size: int = MAXIMUM_RECORD_SIZE) -> Self:
         """Open the archive `file`, or standard input for `-`; raises ArchiveMetadataError and OSError."""
         if str(file) == STANDARD_STREAM:
-            # Not sys.stdin: a reader thread that a stop leaves behind would hold its lock when the interpreter ends.
-            standard_input = open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)  # noqa: SIM115 - not ours to close
-            return cls(standard_input, "standard input", maximum_record_size=maximum_record_size)
+            return cls(sys.stdin.buffer, "standard input", maximum_record_size=maximum_record_size)
         # The reader keeps its own buffer: a second one below it would only copy.
         stream = Path(file).open("rb", buffering=0)  # noqa: SIM115 - closed by close()
         try:

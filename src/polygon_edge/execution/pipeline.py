@@ -6,10 +6,8 @@ validators, state or where records come from.
 
 from __future__ import annotations
 
-import contextlib
 import queue
 import threading
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -23,12 +21,6 @@ if TYPE_CHECKING:
     from polygon_edge.source import RawRecord
 
 Item = TypeVar("Item")
-
-STOP_CHECK_SECONDS = 0.1
-"""How often a consumer that waits looks whether it should stop."""
-
-PATIENCE_SECONDS = 2.0
-"""How long a producer that is no longer needed may take to notice; preparing a run takes a second at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +43,12 @@ class PreparedRun:
 class Ahead(Generic[Item]):
     """Iterates over `source` in a thread of its own, at most `depth` items ahead of the consumer.
 
-    An error of the source reaches the consumer after the items before it. Once `stop` is set the items end, also while
-    the source keeps the consumer waiting. Leaving the `with` block ends the thread at its next item; one that still
-    waits for its source after that, as for a pipe that nobody writes to, is left to the end of the process.
+    An error of the source reaches the consumer after the items before it. Leaving the `with` block ends the thread at
+    its next item, also while it waits for room.
     """
 
-    def __init__(self, source: Iterable[Item], *, depth: int, name: str, stop: threading.Event) -> None:
+    def __init__(self, source: Iterable[Item], *, depth: int, name: str) -> None:
         self._source = source
-        self._stop = stop
         self._queue: queue.Queue[Item | _End] = queue.Queue(maxsize=depth)
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._produce, name=name, daemon=True)
@@ -72,10 +62,11 @@ class Ahead(Generic[Item]):
     ) -> None:
         self._closed.set()
         # The producer may stand before a full queue: make room until it has seen that nobody reads any more.
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while self._thread.is_alive() and time.monotonic() < deadline:
-            with contextlib.suppress(queue.Empty):
+        while self._thread.is_alive():
+            try:
                 self._queue.get(timeout=0.02)
+            except queue.Empty:
+                continue
 
     def _produce(self) -> None:
         end = _End(None)
@@ -90,12 +81,7 @@ class Ahead(Generic[Item]):
 
     def _consume(self) -> Iterator[Item]:
         while True:
-            try:
-                item = self._queue.get(timeout=STOP_CHECK_SECONDS)
-            except queue.Empty:
-                if self._stop.is_set():
-                    return
-                continue
+            item = self._queue.get()
             if isinstance(item, _End):
                 if item.error is not None:
                     raise item.error
