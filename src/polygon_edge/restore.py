@@ -222,6 +222,9 @@ class Restore:
                     importer.import_run(run)
                     if self.stop.is_set():
                         raise StoppedBySignalError(self.chain.tip[0])
+        except StoppedBySignalError as stopped:
+            # Whoever noticed it, perhaps while it waited for a silent pipe, need not know the height.
+            raise StoppedBySignalError(self.chain.tip[0]) from stopped
         finally:
             committer.finish()
             save_state(self.directory.consensus, snapshots.state, _core.keccak256)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from contextlib import ExitStack
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import click
 
 from polygon_edge import _core
-from polygon_edge.archive.flat import FlatArchive
+from polygon_edge.archive.flat import STANDARD_STREAM, FlatArchive
+from polygon_edge.archive.interruptible import InterruptibleFile
 from polygon_edge.chain.genesis import load_genesis
 from polygon_edge.cli.stop import stop_requested
 from polygon_edge.errors import ArchiveError
@@ -78,7 +80,7 @@ def restore(  # noqa: PLR0917 - one parameter a flag
     genesis = load_genesis(chain)
     with ExitStack() as stack:
         try:
-            source = stack.enter_context(FlatArchive.open(archive))
+            source = stack.enter_context(_open(archive))
         except OSError as error:
             raise ArchiveError(archive, 0, f"cannot be read: {error.strerror}") from error
         directory = DataDirectory(data_dir)
@@ -111,3 +113,13 @@ def _text(report: RestoreReport) -> str:
     else:
         done = "nothing to restore: the data directory has every block of the archive"
     return f"{done}\nhead       {report.head} 0x{report.head_hash.hex()}\nstate root 0x{report.state_root.hex()}"
+
+
+def _open(archive: str) -> FlatArchive:
+    """Open the archive so that a stop is noticed also while a pipe is silent."""
+    stream = InterruptibleFile(archive, stop_requested)
+    try:
+        return FlatArchive(cast("BinaryIO", stream), "standard input" if archive == STANDARD_STREAM else archive)
+    except BaseException:
+        stream.close()
+        raise
