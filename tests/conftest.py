@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,10 +15,17 @@ from eth_keys.datatypes import Signature
 from hypothesis import settings
 
 from polygon_edge.archive.flat import FlatArchive
+from polygon_edge.cli.main import main
+from polygon_edge.cli.stop import STOP_SIGNALS, stop_requested
 from polygon_edge.consensus.validators import SealedHeader
+from polygon_edge.observe.logs import ROOT_LOGGER_NAME
+from tests.golden.recorded import Network
+from tests.program import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from tests.program import Command
 
 # A loaded machine is slow, not wrong; a failure prints the seed that repeats it.
 settings.register_profile("repository", deadline=None, print_blob=True)
@@ -25,8 +34,7 @@ settings.load_profile("repository")
 REPOSITORY = Path(__file__).parent.parent
 
 
-@pytest.fixture(scope="session")
-def shared() -> Path:
+def shared_folder() -> Path:
     """The folder of recorded networks; without it the test is skipped, in CI it fails."""
     folder = Path(os.environ.get("POLYGON_EDGE_SHARED", REPOSITORY.parent / "shared"))
     if (folder / "golden").is_dir():
@@ -35,6 +43,44 @@ def shared() -> Path:
     if os.environ.get("CI") == "true":
         pytest.fail(message)
     pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of recorded networks; without it the test is skipped, in CI it fails."""
+    return shared_folder()
+
+
+def recorded_folder(name: str) -> Path:
+    """Where the recorded folder `name` stands: with the source or, if it does not travel with it, in the shared folder."""
+    carried = REPOSITORY / "tests/data" / name
+    return carried if carried.is_dir() else shared_folder() / "golden" / name
+
+
+@pytest.fixture(scope="session")
+def poa() -> Network:
+    """Four ECDSA validators and 150 blocks; travels with the source."""
+    return Network(recorded_folder("v0.6.3/poa-ecdsa"))
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
+    """Runs the program in this process; afterwards signals and logging are as before."""
+    handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    logger = logging.getLogger(ROOT_LOGGER_NAME)
+    before = (list(logger.handlers), logger.level, logger.propagate)
+
+    def run(*words: object) -> Outcome:
+        capsys.readouterr()
+        exit_code = main([str(word) for word in words])
+        captured = capsys.readouterr()
+        return Outcome(exit_code, captured.out, captured.err)
+
+    yield run
+    stop_requested.clear()
+    logger.handlers, logger.level, logger.propagate = before
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 def sealed_header(raw: bytes) -> SealedHeader:
