@@ -114,11 +114,16 @@ class HeaderSummary:
     def state_root(self) -> bytes: ...
 
 def summarise(
-    records: Sequence[bytes], hash_rule: str, generation: str, validator_type: str = "ecdsa"
+    records: Sequence[bytes],
+    hash_rule: str,
+    generation: str,
+    validator_type: str = "ecdsa",
+    parent_type: str | None = None,
 ) -> list[HeaderSummary | str]:
     """Summarise block records of any generation by the hash rule "plain" or "ibft", the latter for "ecdsa" or "bls".
 
     A record that is no block gives a text that says why, in its place; a hash that cannot be computed is none.
+    `parent_type` is the validator type one height below where it is another one: seals change a block later (§3.3).
     """
 
 def keccak256(data: bytes) -> bytes:

@@ -3,11 +3,10 @@
 use polygon_edge_chain::{
     B256, Bytes,
     block::{Header, Outline},
-    extra::ValidatorType,
+    extra::{Extra, ValidatorType},
     forks::Generation,
     hash,
     rlp::RlpError,
-    run,
 };
 use pyo3::{exceptions::PyValueError, prelude::*, pybacked::PyBackedBytes, types::PyBytes};
 
@@ -34,26 +33,20 @@ pub struct HeaderSummary {
 
 /// Decodes `records`; the hash rule is `plain` or `ibft`, the latter with `ecdsa` or `bls` extra data of a generation.
 ///
-/// A record that is no block gives a text that says why, in its place.
+/// A record that is no block gives a text that says why, in its place. `parent_type` is the validator type one height
+/// below where it is another one, as in the first block after a switch.
 #[pyfunction]
-#[pyo3(signature = (records, hash_rule, generation, validator_type="ecdsa"))]
+#[pyo3(signature = (records, hash_rule, generation, validator_type="ecdsa", parent_type=None))]
 pub fn summarise(
     py: Python<'_>,
     records: Vec<PyBackedBytes>,
     hash_rule: &str,
     generation: &str,
     validator_type: &str,
+    parent_type: Option<&str>,
 ) -> PyResult<Vec<Summarised>> {
     let generation = generation_of(generation)?;
-    let kind = match validator_type {
-        "ecdsa" => ValidatorType::Ecdsa,
-        "bls" => ValidatorType::Bls,
-        _ => {
-            return Err(PyValueError::new_err(format!(
-                "validator type: expected ecdsa or bls, found {validator_type:?}"
-            )));
-        }
-    };
+    let types = (type_of(validator_type)?, type_of(parent_type.unwrap_or(validator_type))?);
     let plain = match hash_rule {
         "plain" => true,
         "ibft" => false,
@@ -65,7 +58,7 @@ pub fn summarise(
             .iter()
             .map(|record| {
                 let outline = Outline::decode(record)?;
-                let hash = block_hash(&outline.header, plain, generation, kind);
+                let hash = block_hash(&outline.header, plain, generation, types);
                 Ok((outline, hash))
             })
             .collect()
@@ -90,12 +83,27 @@ pub fn summarise(
         .collect())
 }
 
-fn block_hash(header: &Header, plain: bool, generation: Generation, kind: ValidatorType) -> Option<B256> {
+fn type_of(name: &str) -> PyResult<ValidatorType> {
+    match name {
+        "ecdsa" => Ok(ValidatorType::Ecdsa),
+        "bls" => Ok(ValidatorType::Bls),
+        _ => Err(PyValueError::new_err(format!("validator type: expected ecdsa or bls, found {name:?}"))),
+    }
+}
+
+/// `types` are the validator types of the block and of its parent.
+fn block_hash(
+    header: &Header,
+    plain: bool,
+    generation: Generation,
+    types: (ValidatorType, ValidatorType),
+) -> Option<B256> {
     if plain {
         return Some(hash::plain(header, generation));
     }
-    let (hash, extra) = run::ibft_hash(header, generation, kind);
-    extra.is_ok().then_some(hash)
+    let (kind, parent) = types;
+    let extra = Extra::decode(&header.extra_data, header.number, generation, kind, parent).ok()?;
+    Some(hash::ibft(header, &extra, generation, kind))
 }
 
 /// A summary, or the reason why there is none.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from polygon_edge.cli.archive import archive
 from polygon_edge.cli.restore import restore
 from polygon_edge.cli.version import version
 
@@ -13,5 +14,6 @@ def root() -> None:
     """A node for Polygon Edge chains that can be backed up, restored and proved."""
 
 
+root.add_command(archive)
 root.add_command(restore)
 root.add_command(version)

@@ -1,0 +1,250 @@
+"""Reads an archive once, without a database: decodes headers and follows parent hashes.
+
+Verifies no seal and executes nothing. By which hash the blocks are linked is read off the blocks themselves, or taken
+from a genesis file.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from polygon_edge import _core
+from polygon_edge.archive.info import ArchiveInfo, BrokenLink, End, HashRule, Misplaced, ValidatorType
+from polygon_edge.chain.genesis import Generation
+from polygon_edge.chain.genesis_block import genesis_block
+from polygon_edge.chain.rules import rules_of
+from polygon_edge.errors import (
+    ArchiveError,
+    ArchiveRecordError,
+    StoppedBySignalError,
+    UnsupportedGenesisError,
+)
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Sequence
+
+    from polygon_edge.archive.flat import FlatArchive, Record
+    from polygon_edge.chain.genesis import Genesis
+
+RUN_BLOCKS = 256
+RUN_BYTES = 1 << 20
+MOST_PAIRS_TRIED = 32
+"""Pairs of blocks on which hash rules are tried before the search is given up."""
+
+MOST_FAULTS_LISTED = 100
+"""Faults of one kind that are listed; all are counted. An archive may consist of nothing else."""
+
+
+class Types(NamedTuple):
+    """The validator types of a block and of its parent: they differ in the first block after a switch (§3.3)."""
+
+    own: str
+    parent: str
+
+
+_TYPES = (Types("ecdsa", "ecdsa"), Types("bls", "bls"), Types("bls", "ecdsa"), Types("ecdsa", "bls"))
+
+
+def inspect(archive: FlatArchive, genesis: Genesis | None = None, stop: threading.Event | None = None) -> ArchiveInfo:
+    """Read `archive` to its end and return what it holds; damage is a part of the answer, not raised.
+
+    With `genesis` the hash rule is the chain's and the genesis hash is compared. Raises GenesisError, and
+    StoppedBySignalError when `stop` was set.
+    """
+    return _Inspection(archive, genesis).run(stop)
+
+
+class _Tip(NamedTuple):
+    """The last block read; its hash is certain only once the next block's parent hash agrees."""
+
+    record: Record
+    summary: _core.HeaderSummary
+    hash: bytes | None
+
+
+class _Inspection:
+    """One pass: a rule is looked for, then each block is held against the hash of the one before."""
+
+    def __init__(self, archive: FlatArchive, genesis: Genesis | None) -> None:
+        self._archive = archive
+        self._info = ArchiveInfo(archive.name, archive.metadata)
+        self._type = "ecdsa"
+        self._tip: _Tip | None = None
+        self._first: _Tip | None = None
+        self._tried: list[BrokenLink] = []
+        self._tried_count = 0
+        self._is_rule_given = genesis is not None
+        if genesis is not None:
+            self._take_genesis(genesis)
+
+    def _take_genesis(self, genesis: Genesis) -> None:
+        engine = genesis.params.engine
+        is_later = genesis.generation is not Generation.G1
+        if engine.name == "ibft":
+            self._info.rule = HashRule.IBFT_G3 if is_later else HashRule.IBFT_G1
+            self._type = engine.validator_type
+        elif engine.name in {"dev", "dummy"}:
+            self._info.rule = HashRule.PLAIN_16 if is_later else HashRule.PLAIN_15
+        else:
+            self._info.reason = f"the engine {engine.name} has a rule of its own"
+        try:
+            self._info.genesis_hash = genesis_block(rules_of(genesis), genesis).hash
+        except UnsupportedGenesisError:
+            # What can be read of such a chain is still worth reading; the document says that nothing was compared.
+            self._info.genesis_hash = None
+
+    def run(self, stop: threading.Event | None) -> ArchiveInfo:
+        info = self._info
+        try:
+            for records in self._archive.runs(RUN_BLOCKS, RUN_BYTES):
+                self._take_run(records)
+                if info.damage is not None:
+                    break
+                if stop is not None and stop.is_set():
+                    raise StoppedBySignalError(None if self._tip is None else self._tip.summary.number)
+        except ArchiveError as error:
+            info.damage = error
+        info.size = self._archive.size or self._archive.offset
+        self._finish()
+        return info
+
+    def _take_run(self, records: Sequence[Record]) -> None:
+        """Take one run of records, up to the first that is no block."""
+        summaries = self._summarise(records, Types(self._type, self._type))
+        good = next((index for index, summary in enumerate(summaries) if isinstance(summary, str)), len(summaries))
+        for index in range(good):
+            summary = summaries[index]
+            if isinstance(summary, str):
+                raise TypeError(summary)
+            kind, rule = self._type, self._info.rule
+            self._take(records[index], summary)
+            if (kind, rule) != (self._type, self._info.rule):
+                # Hashes from here on follow another rule than the run was summarised by.
+                summaries[index:good] = self._summarise(records[index:good], Types(self._type, self._type))
+                again = summaries[index]
+                if self._tip is not None and not isinstance(again, str):
+                    self._tip = self._tip._replace(hash=again.hash)
+                    self._first = self._tip if self._info.blocks == 1 else self._first
+        if good < len(records):
+            self._info.damage = ArchiveRecordError(
+                self._archive.name,
+                records[good].offset,
+                f"not a block: {summaries[good]}",
+                height=None if self._tip is None else self._tip.summary.number + 1,
+            )
+
+    def _take(self, record: Record, summary: _core.HeaderSummary) -> None:
+        info, tip = self._info, self._tip
+        if tip is not None:
+            expected = tip.summary.number + 1
+            if summary.number == expected:
+                self._check_link(tip, record, summary)
+            else:
+                info.misplaced_count += 1
+                if len(info.misplaced) < MOST_FAULTS_LISTED:
+                    repeats = record.raw == tip.record.raw
+                    info.misplaced.append(Misplaced(record.offset, expected, summary.number, repeats))
+        info.blocks += 1
+        info.transactions += summary.transactions
+        # The gas that a genesis file claims was used by no transaction.
+        info.gas += summary.gas_used if summary.number else 0
+        self._tip = _Tip(record, summary, summary.hash if info.rule is not None else None)
+        if self._first is None:
+            self._first = self._tip
+
+    def _check_link(self, tip: _Tip, record: Record, summary: _core.HeaderSummary) -> None:
+        info = self._info
+        if info.rule is None:
+            self._look_for_rule(tip, record, summary)
+            return
+        if tip.hash == summary.parent_hash:
+            return
+        types = self._types_that_give(tip.record, info.rule, summary.parent_hash)
+        if types is None:
+            self._note_broken(BrokenLink(record.offset, summary.number, tip.hash, summary.parent_hash))
+            return
+        self._settle(tip, types, summary.parent_hash)
+
+    def _settle(self, tip: _Tip, types: Types, block_hash: bytes) -> None:
+        """Take the validator types of the tip for certain, and go on with them."""
+        if self._first is not None and self._first.record.offset == tip.record.offset:
+            self._first = tip._replace(hash=block_hash)
+        if self._info.rule in {HashRule.IBFT_G1, HashRule.IBFT_G3}:
+            listed = self._info.validator_types
+            if not listed and self._first is not None and self._first.record.offset != tip.record.offset:
+                listed.append(ValidatorType(self._first.summary.number, self._type))
+            if not listed or listed[-1].type != types.own:
+                listed.append(ValidatorType(tip.summary.number, types.own))
+        self._type = types.own
+
+    def _note_broken(self, link: BrokenLink) -> None:
+        self._info.broken_link_count += 1
+        if len(self._info.broken_links) < MOST_FAULTS_LISTED:
+            self._info.broken_links.append(link)
+
+    def _look_for_rule(self, tip: _Tip, record: Record, summary: _core.HeaderSummary) -> None:
+        if self._is_rule_given or self._tried_count == MOST_PAIRS_TRIED:
+            return
+        for rule in HashRule:
+            types = self._types_that_give(tip.record, rule, summary.parent_hash)
+            if types is not None:
+                self._info.rule, self._type = rule, types.own
+                # Pairs that no rule could link are broken under this one as well.
+                for link in self._tried:
+                    self._note_broken(link)
+                self._settle(tip, types, summary.parent_hash)
+                return
+        self._tried_count += 1
+        self._tried.append(BrokenLink(record.offset, summary.number, None, summary.parent_hash))
+
+    def _types_that_give(self, record: Record, rule: HashRule, block_hash: bytes) -> Types | None:
+        """The validator types under which the block in `record` has this hash."""
+        for types in _TYPES if rule.function == "ibft" else _TYPES[:1]:
+            if _hash(record, rule, types) == block_hash:
+                return types
+        return None
+
+    def _summarise(self, records: Sequence[Record], types: Types) -> list[_core.HeaderSummary | str]:
+        rule = self._info.rule or HashRule.PLAIN_15
+        raw = [record.raw for record in records]
+        return _core.summarise(raw, rule.function, rule.generation, types.own, types.parent)
+
+    def _finish(self) -> None:
+        info, first, tip = self._info, self._first, self._tip
+        if first is None or tip is None:
+            info.reason = info.reason or "there is no block"
+            return
+        info.last_plain_hashes = tuple(
+            found
+            for rule in (HashRule.PLAIN_15, HashRule.PLAIN_16)
+            if (found := _hash(tip.record, rule, _TYPES[0])) is not None
+        )
+        if info.rule is None:
+            few = "there is only one block" if info.blocks == 1 else "no known rule links the blocks"
+            info.reason = info.reason or few
+        else:
+            if first.hash is None:
+                first = first._replace(hash=self._unconfirmed(first.record, info.rule))
+            if tip.hash is None or tip.hash != info.metadata.hash:
+                tip = tip._replace(hash=self._unconfirmed(tip.record, info.rule, info.metadata.hash))
+            if info.rule.function == "ibft" and not info.validator_types:
+                info.validator_types.append(ValidatorType(first.summary.number, self._type))
+        info.first, info.last = _end(first), _end(tip)
+
+    def _unconfirmed(self, record: Record, rule: HashRule, promised: bytes | None = None) -> bytes | None:
+        """The hash of a block that no later block names: `promised` if some types give it, else by the last type."""
+        if promised is not None and self._types_that_give(record, rule, promised) is not None:
+            return promised
+        likely = sorted(_TYPES, key=lambda types: (types.own != self._type, types.parent != self._type))
+        return next((found for types in likely if (found := _hash(record, rule, types)) is not None), None)
+
+
+def _hash(record: Record, rule: HashRule, types: Types) -> bytes | None:
+    (summary,) = _core.summarise([record.raw], rule.function, rule.generation, types.own, types.parent)
+    return None if isinstance(summary, str) else summary.hash
+
+
+def _end(tip: _Tip) -> End:
+    summary = tip.summary
+    return End(summary.number, tip.hash, summary.parent_hash, summary.timestamp, summary.state_root)
