@@ -205,3 +205,39 @@ pub fn copy_padded(target: &mut [u8], data: &[u8], offset: &Word) {
     target[..available].copy_from_slice(&data[start..start + available]);
     target[available..].fill(0);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_of_zero_forgives_an_offset_only_where_6_7_6_says_so() {
+        let (far, none) = (Word::from(1) << 64, Word::ZERO);
+        let mut memory = Vec::new();
+        assert_eq!(allocate(&mut memory, 9, &far, &none), Err(Failure::OffsetOverflow));
+        assert_eq!(allocate_if_any(&mut memory, 9, &far, &none), Ok((9, 0..0)));
+        assert_eq!(allocate(&mut memory, 9, &Word::from(u64::MAX), &none), Ok((9, 0..0)));
+        assert!(memory.is_empty());
+    }
+
+    #[test]
+    fn memory_grows_by_words_and_costs_its_square() {
+        let mut memory = Vec::new();
+        let (gas, range) = allocate(&mut memory, 10_000, &Word::from(1), &Word::from(32)).expect("enough gas");
+        assert_eq!((10_000 - gas, range, memory.len()), (6, 1..33, 64));
+        let (gas, _) = allocate(&mut memory, 10_000, &Word::from(32 * 1023), &Word::from(32)).expect("enough gas");
+        assert_eq!((10_000 - gas, memory.len()), (3 * 1024 + 1024 * 1024 / 512 - 6, 32 * 1024));
+        let beyond = Word::from(OFFSET_LIMIT + 1);
+        assert_eq!(allocate(&mut memory, u64::MAX, &beyond, &Word::from(1)), Err(Failure::OffsetOverflow));
+        assert_eq!(allocate(&mut memory, 1, &Word::from(OFFSET_LIMIT), &Word::from(1)), Err(Failure::OutOfGas));
+    }
+
+    #[test]
+    fn copies_are_filled_up_with_zeros() {
+        for (offset, expected) in [(Word::ZERO, [1, 2, 0]), (Word::from(1), [2, 0, 0]), (Word::MAX, [0, 0, 0])] {
+            let mut target = [9; 3];
+            copy_padded(&mut target, &[1, 2], &offset);
+            assert_eq!(target, expected);
+        }
+    }
+}

@@ -72,7 +72,8 @@ pub struct Message<'a> {
     pub nonce: u64,
 }
 
-/// The address of a contract created by CREATE or by a transaction: K(L(creator, nonce))[12:] (§2.5).
+/// The address of a contract created by CREATE or by a transaction: the last 20 bytes of
+/// K(L(creator, nonce)) (§2.5).
 pub fn create_address(creator: &Address, nonce: u64) -> Address {
     let mut encoded = Vec::with_capacity(32);
     rlp::put_list_with(&mut encoded, |out| {

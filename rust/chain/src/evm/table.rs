@@ -181,3 +181,63 @@ impl Table {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepts(table: &Table, opcode: u8, height: u16) -> bool {
+        let entry = table.entries[usize::from(opcode)];
+        height.wrapping_sub(entry.minimum) <= entry.span
+    }
+
+    fn defined(generation: Generation, flags: ForkFlags) -> Vec<u8> {
+        let table = Table::new(generation, flags);
+        (0..=255).filter(|opcode| (0..=1024).any(|height| accepts(&table, *opcode, height))).collect()
+    }
+
+    #[test]
+    fn each_flag_brings_its_instructions_and_no_others() {
+        let frontier = defined(Generation::G1, ForkFlags::default());
+        let added = |generation, flags| {
+            let mut found = defined(generation, flags);
+            found.retain(|opcode| !frontier.contains(opcode));
+            found
+        };
+        let none = ForkFlags::default();
+        assert_eq!(added(Generation::G1, ForkFlags { homestead: true, ..none }), [DELEGATECALL]);
+        let byzantium = [RETURNDATASIZE, RETURNDATACOPY, STATICCALL, REVERT];
+        assert_eq!(added(Generation::G1, ForkFlags { byzantium: true, ..none }), byzantium);
+        let constantinople = [SHL, SHR, SAR, EXTCODEHASH, CREATE2];
+        assert_eq!(added(Generation::G1, ForkFlags { constantinople: true, ..none }), constantinople);
+        assert_eq!(added(Generation::G1, ForkFlags { istanbul: true, ..none }), [CHAINID, SELFBALANCE]);
+        assert_eq!(added(Generation::G3, ForkFlags { london: true, ..none }), [BASEFEE]);
+        assert!(added(Generation::G1, ForkFlags { london: true, eip150: true, eip158: true, ..none }).is_empty());
+    }
+
+    #[test]
+    fn one_comparison_finds_too_few_and_too_many_items() {
+        let table = Table::new(Generation::G1, ForkFlags::default());
+        for (opcode, least, most) in [
+            (ADD, 2, 1024),
+            (SIGNEXTEND, 1, 1024),
+            (PUSH1, 0, 1023),
+            (DUP16, 16, 1023),
+            (SWAP16, 17, 1024),
+            (CALL, 7, 1024),
+        ] {
+            let accepted: Vec<u16> = (0..=1024).filter(|height| accepts(&table, opcode, *height)).collect();
+            assert_eq!((accepted.first(), accepted.last()), (Some(&least), Some(&most)), "{opcode:#x}");
+        }
+    }
+
+    #[test]
+    fn petersburg_and_istanbul_decide_on_net_metering() {
+        let flags = ForkFlags { constantinople: true, ..ForkFlags::default() };
+        let metering = |flags| Table::new(Generation::G1, flags).metering;
+        assert_eq!(metering(ForkFlags::default()), StorageMetering::Simple);
+        assert_eq!(metering(flags), StorageMetering::Net1283);
+        assert_eq!(metering(ForkFlags { petersburg: true, ..flags }), StorageMetering::Simple);
+        assert_eq!(metering(ForkFlags { petersburg: true, istanbul: true, ..flags }), StorageMetering::Net2200);
+    }
+}

@@ -33,3 +33,18 @@ impl RecentCode {
         self.entries.push((account, code));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_twentieth_other_code_drives_out_the_least_recently_used() {
+        let mut recent = RecentCode::default();
+        (0..20).for_each(|index| recent.add(AccountIndex(index), None));
+        assert!(recent.get(AccountIndex(0)).is_some(), "and it is the most recent now");
+        recent.add(AccountIndex(20), None);
+        let kept: Vec<u32> = (0..21).filter(|index| recent.get(AccountIndex(*index)).is_some()).collect();
+        assert_eq!(kept, [0].into_iter().chain(2..21).collect::<Vec<u32>>());
+    }
+}

@@ -1,11 +1,14 @@
-//! Replays the recorded quirk chains of the Go client v0.6.3 and compares every receipt.
+//! Replays the recorded quirk chains of the Go client v0.6.3 and compares every receipt,
+//! every receipts root (and so every bloom) and every state root.
 //!
 //! The folder comes from `POLYGON_EDGE_SHARED`, by default `shared` beside the repository.
 
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
 
+mod slow_trie;
+
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -19,7 +22,7 @@ use polygon_edge_chain::{
     journal::Fault,
     receipt::Receipt,
     rlp,
-    state::{Account, AccountChange, EMPTY_ROOT, StateError, StateReader},
+    state::{Account, AccountChange, AccountFields, StateError, StateReader},
     transaction::Transaction,
 };
 use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
@@ -38,43 +41,33 @@ fn golden(part: &str) -> Option<PathBuf> {
     None
 }
 
-/// A state in memory, without tries: it proves receipts, not roots.
+/// A state in memory; its roots are built anew for every block.
 #[derive(Default)]
 struct MemoryState {
     accounts: HashMap<Address, Account>,
-    storage: HashMap<(Address, U256), U256>,
+    storage: HashMap<Address, BTreeMap<U256, U256>>,
     codes: HashMap<B256, Bytes>,
     hashes: HashMap<u64, B256>,
 }
 
-/// Stands for every root but the empty one.
-const SOME_ROOT: B256 = B256::repeat_byte(1);
-
 impl MemoryState {
     fn apply(&mut self, changes: &[AccountChange]) {
         for change in changes {
+            let storage = self.storage.entry(change.address).or_default();
             if change.storage_cleared || change.account.is_none() {
-                self.storage.retain(|(address, _), _| *address != change.address);
+                storage.clear();
             }
-            for (slot, value) in &change.storage {
-                self.storage.insert((change.address, *slot), *value);
-            }
+            storage.extend(change.storage.iter().copied());
+            storage.retain(|_, value| !value.is_zero());
             if let Some(code) = &change.code {
                 self.codes.insert(keccak256(code), code.clone());
             }
-            let Some(fields) = change.account else {
+            let Some(AccountFields { nonce, balance, code_hash }) = change.account else {
                 self.accounts.remove(&change.address);
                 continue;
             };
-            let before = self.accounts.get(&change.address).map_or(EMPTY_ROOT, |account| account.storage_root);
-            let storage_root = match (change.storage.is_empty(), change.storage_cleared) {
-                (false, _) => SOME_ROOT,
-                (true, true) => EMPTY_ROOT,
-                (true, false) => before,
-            };
-            let account =
-                Account { nonce: fields.nonce, balance: fields.balance, storage_root, code_hash: fields.code_hash };
-            self.accounts.insert(change.address, account);
+            let storage_root = slow_trie::storage_root(storage);
+            self.accounts.insert(change.address, Account { nonce, balance, storage_root, code_hash });
         }
     }
 }
@@ -85,7 +78,8 @@ impl StateReader for MemoryState {
     }
 
     fn storage(&mut self, address: &Address, slot: &U256) -> Result<U256, StateError> {
-        Ok(self.storage.get(&(*address, *slot)).copied().unwrap_or_default())
+        let value = self.storage.get(address).and_then(|storage| storage.get(slot));
+        Ok(value.copied().unwrap_or_default())
     }
 
     fn code(&mut self, address: &Address, code_hash: &B256) -> Result<Bytes, StateError> {
@@ -100,6 +94,8 @@ impl StateReader for MemoryState {
 
 struct Block {
     parent_hash: B256,
+    state_root: B256,
+    receipts_root: B256,
     gas_used: u64,
     context: BlockContext,
     transactions: Vec<Transaction>,
@@ -117,6 +113,8 @@ fn read_archive(archive: &Bytes) -> Vec<Block> {
         let transactions = parts.required("transactions").unwrap().list("transactions").unwrap();
         blocks.push(Block {
             parent_hash: header[0].hash("parentHash").unwrap(),
+            state_root: header[3].hash("stateRoot").unwrap(),
+            receipts_root: header[5].hash("receiptsRoot").unwrap(),
             gas_used: header[10].u64("gasUsed").unwrap(),
             context: BlockContext {
                 number: header[8].u64("number").unwrap(),
@@ -269,6 +267,7 @@ fn replay(folder: &Path, generation: Generation) -> (usize, Option<u64>) {
     for block in read_archive(&archive) {
         let number = block.context.number;
         if number == 0 {
+            assert_eq!(slow_trie::state_root(&state.accounts), block.state_root, "{name}: genesis");
             continue;
         }
         state.hashes.insert(number - 1, block.parent_hash);
@@ -299,6 +298,14 @@ fn replay(folder: &Path, generation: Generation) -> (usize, Option<u64>) {
             differences.push(format!("{name} {number}: gas {} in the header, {}", block.gas_used, outcome.gas_used));
         }
         state.apply(&outcome.changes);
+        for (what, found, expected) in [
+            ("receipts root", slow_trie::receipts_root(&outcome.receipts), block.receipts_root),
+            ("state root", slow_trie::state_root(&state.accounts), block.state_root),
+        ] {
+            if found != expected {
+                differences.push(format!("{name} {number}: {what} {expected} in the header, {found}"));
+            }
+        }
     }
     assert!(recorded.next().is_none(), "{name}: more receipts recorded than executed");
     report(&name, compared, &differences, None)
