@@ -177,13 +177,16 @@ class Restore:
         size = self.archive.size
         if size is not None and head == 0 and self.to is None:
             self.directory.require_free(size * LEAST_BYTES_PER_ARCHIVE_BYTE)
-        mark = RestoreMark(self.archive.metadata.height, self.archive.metadata.hash, self.to)
-        self.directory.write_mark(mark)
+        earlier = self.directory.read_mark()
+        # A part of what an earlier, unfinished restore promised does not make the rest of that promise void.
+        if earlier is None or earlier.end < self._target:
+            metadata = self.archive.metadata
+            self.directory.write_mark(RestoreMark(metadata.height, metadata.hash, self.to))
 
     def _settle_mark(self, head: int) -> None:
         """Take the mark away once the height that it names is committed."""
         mark = self.directory.read_mark()
-        if mark is not None and head >= (mark.height if mark.target is None else mark.target):
+        if mark is not None and head >= mark.end:
             self.directory.remove_mark()
 
     def _import(self, rules: Rules, report: RestoreReport) -> None:
@@ -203,6 +206,8 @@ class Restore:
                 gas=imported.gas,
                 head=imported.last,
             )
+            if imported.last >= self._target:
+                self._settle_mark(imported.last)
 
         committer = Committer(self.chain, on_imported)
         importer = Importer(

@@ -39,6 +39,11 @@ class RestoreMark:
     hash: bytes
     target: int | None = None
 
+    @property
+    def end(self) -> int:
+        """The height whose commit makes the restore complete."""
+        return self.height if self.target is None else self.target
+
 
 @dataclass(frozen=True, slots=True)
 class DataDirectory:
