@@ -2,7 +2,7 @@
 //!
 //! `POLYGON_EDGE_MUTATIONS` sets how many mutants are made, `POLYGON_EDGE_SEED` another sequence of them.
 
-#![allow(clippy::unwrap_used)] // a panic is how a test fails
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod mutator;
 
