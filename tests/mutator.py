@@ -6,9 +6,11 @@ import copy
 import json
 import os
 import random
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Iterator, Sequence
 
 SEED = int(os.environ.get("POLYGON_EDGE_SEED", "1"))
@@ -56,6 +58,11 @@ STRANGE_VALUES: tuple[Any, ...] = (
 def mutations(default: int) -> int:
     """How many mutants to make: `default`, or what POLYGON_EDGE_MUTATIONS says for a run by hand."""
     return int(os.environ.get("POLYGON_EDGE_MUTATIONS", str(default)))
+
+
+def report(ends: Counter[str]) -> None:
+    """Show how the mutants ended, for a run by hand with `-s`."""
+    sys.stdout.write(f"{dict(ends.most_common())}\n")
 
 
 def generator(number: int) -> random.Random:
@@ -119,7 +126,7 @@ def _places(value: object) -> Iterator[tuple[Any, Any]]:
             yield from _places(inner)
 
 
-def _damage_place(chance: random.Random, container: Any, key: Any) -> None:
+def _damage_place(chance: random.Random, container: Any, key: Any) -> None:  # noqa: ANN401 - JSON is of any type
     value = container[key]
     match chance.randrange(7):
         case 0:

@@ -1,4 +1,4 @@
-"""The reader of flat archives against damaged real ones: whatever the bytes, it yields records or raises ArchiveError."""
+"""The reader of flat archives against damaged real ones: whatever the bytes, records or an ArchiveError."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from polygon_edge.archive.flat import FlatArchive, Metadata, Record, decode_meta
 from polygon_edge.chain.block import block_number
 from polygon_edge.chain.rlp import RlpError
 from polygon_edge.errors import ArchiveError
-from tests.mutator import damaged_bytes, generator, mutations
+from tests.mutator import damaged_bytes, generator, mutations, report
 
 DATA = Path(__file__).parent.parent / "data"
 
@@ -75,8 +75,7 @@ def test_damaged_archives_give_records_or_an_error_of_the_family(archives: list[
         ends[type(error).__name__ if error else "read to the end"] += 1
         if error is not None:
             assert 0 <= error.offset <= len(content), number
-            assert error.exit_code == 10
-        for record in records:
+                for record in records:
             assert content[record.offset : record.offset + len(record.raw)] == record.raw, number
         for before, after in pairwise(records):
             assert before.offset + len(before.raw) == after.offset, number
@@ -89,7 +88,7 @@ def test_damaged_archives_give_records_or_an_error_of_the_family(archives: list[
             for record, summary in zip(records, summaries, strict=True):
                 if not isinstance(summary, str):
                     assert summary.number == block_number(record.raw), number
-    print(dict(ends))
+    report(ends)
     assert min(ends[end] for end in ("read to the end", "ArchiveTruncatedError", "ArchiveRecordError")) > 0
 
 

