@@ -48,6 +48,9 @@ crash-proof: setup   ## by hand: kill a restore again and again, reopen, compare
 
 fuzz-proof: setup    ## by hand: many more random cases than `make test` draws
 	PROPTEST_CASES=100000 cargo test --workspace --locked
+	POLYGON_EDGE_MUTATIONS=10000000 cargo test -p polygon-edge-chain --test mutations --locked -- --nocapture
+	POLYGON_EDGE_MUTATIONS=1000000 POLYGON_EDGE_EXAMPLES=2000 $(BIN)/python -m pytest -s \
+		tests/archive/test_mutations.py tests/chain/test_mutations.py tests/consensus/test_mutations.py tests/oracle
 
 interop: setup       ## by hand: against the Go client that the environment names
 	$(BIN)/python -m pytest -m interop

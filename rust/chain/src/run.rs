@@ -3,6 +3,8 @@
 //! Nothing here refuses a block. What a rule needs is recorded beside the block, so that [`crate::verify`] can name
 //! the first rule that fails in the order of the checks, whatever order the work was done in.
 
+use std::collections::HashMap;
+
 use alloy_primitives::{Address, B256, Bytes};
 use rayon::prelude::*;
 
@@ -169,8 +171,9 @@ fn repeated_seals(block: &PreparedBlock, before: Option<&PreparedBlock>) -> Vec<
         }
         _ => &[],
     };
-    ecdsa_seals(extra.parent_committed_seals.as_ref())
-        .iter()
-        .map(|seal| committed.iter().position(|other| other == seal))
-        .collect()
+    // A map, keyed against collisions: a hostile pair of blocks may list hundreds of thousands of seals each.
+    let positions: HashMap<&Bytes, usize> =
+        committed.iter().enumerate().map(|(position, seal)| (seal, position)).collect();
+    let seals = ecdsa_seals(extra.parent_committed_seals.as_ref());
+    seals.iter().map(|seal| positions.get(seal).copied()).collect()
 }
