@@ -13,14 +13,14 @@ import rlp
 from eth_hash.auto import keccak
 from eth_keys.datatypes import Signature
 from hypothesis import settings
+from tests.golden.recorded import Network
+from tests.program import Outcome
 
 from polygon_edge.archive.flat import FlatArchive
 from polygon_edge.cli.main import main
 from polygon_edge.cli.stop import STOP_SIGNALS, stop_requested
 from polygon_edge.consensus.validators import SealedHeader
 from polygon_edge.observe.logs import ROOT_LOGGER_NAME
-from tests.golden.recorded import Network
-from tests.program import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,7 +52,7 @@ def shared() -> Path:
 
 
 def recorded_folder(name: str) -> Path:
-    """Where the recorded folder `name` stands: with the source or, if it does not travel with it, in the shared folder."""
+    """Where the recorded folder `name` stands: with the source or, if it does not travel, in the shared folder."""
     carried = REPOSITORY / "tests/data" / name
     return carried if carried.is_dir() else shared_folder() / "golden" / name
 

@@ -169,6 +169,8 @@ class Restore:
     def _is_complete(self) -> bool:
         """Whether the chain holds what the archive promises already, so that nothing has to be read."""
         promised = self.archive.metadata.height
+        if self._target > promised:
+            return False
         return promised > 0 and self.chain.canonical_hash(promised) == self.archive.metadata.hash
 
     def _mark(self, head: int) -> None:
@@ -184,10 +186,23 @@ class Restore:
             self.directory.write_mark(RestoreMark(metadata.height, metadata.hash, self.to))
 
     def _settle_mark(self, head: int) -> None:
-        """Take the mark away once the height that it names is committed."""
+        """Take the mark away once the height that it names is committed.
+
+        A mark that asks for more was left by an earlier restore and stays: this one kept a part of that promise, and a
+        validator that seals now would seal on half a chain.
+        """
         mark = self.directory.read_mark()
-        if mark is not None and head >= mark.end:
-            self.directory.remove_mark()
+        if mark is None:
+            return
+        if head < mark.end:
+            logger.warning(
+                "an earlier restore wanted block %d and the head is %d: the directory stays marked as unfinished (%s)",
+                mark.end,
+                head,
+                self.directory.mark,
+            )
+            return
+        self.directory.remove_mark()
 
     def _import(self, rules: Rules, report: RestoreReport) -> None:
         snapshots = self._snapshots(rules, report)
@@ -294,6 +309,8 @@ class NewRecords:
         limits = self._restore.limits
         is_skipping = True
         for records in self._restore.archive.runs(limits.blocks, limits.bytes):
+            if is_skipping and self._restore.stop.is_set():
+                raise StoppedBySignalError(self._head)
             skipped = self._known(records) if is_skipping else 0
             is_skipping = skipped == len(records)
             wanted = self._wanted(records[skipped:])
@@ -308,7 +325,7 @@ class NewRecords:
         for index, summary in enumerate(_core.summarise([record.raw for record in records], "ibft", "G1")):
             if isinstance(summary, str) or summary.number > self._head:
                 return index
-            if self.last is not None and summary.number != self.last + 1:
+            if self.last is not None and summary.number not in {self.last, self.last + 1}:
                 return index
             ours = restore.chain.canonical_hash(summary.number)
             if summary.hash != ours:

@@ -151,7 +151,7 @@ def stored_receipts(chain: _core.Chain, number: int) -> list[dict[str, Any]]:
     return found
 
 
-def _list(value: Any) -> list[Any]:
+def _list(value: object) -> list[Any]:
     assert isinstance(value, list)
     return value
 

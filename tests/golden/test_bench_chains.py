@@ -6,7 +6,6 @@ import hashlib
 from typing import TYPE_CHECKING
 
 import pytest
-
 from tests.golden.recorded import Network
 
 if TYPE_CHECKING:
@@ -18,9 +17,7 @@ pytestmark = [pytest.mark.shared, pytest.mark.slow]
 
 
 @pytest.mark.parametrize("name", ["transfers", "long", "erc20", "mixed"])
-def test_a_bench_chain_restores_to_its_recorded_head(
-    name: str, shared: Path, command: Command, tmp_path: Path
-) -> None:
+def test_a_bench_chain_restores_to_its_recorded_head(name: str, shared: Path, command: Command, tmp_path: Path) -> None:
     chain = Network(shared / "bench" / name)
     about, archive = chain.about, chain.archive("full.dat", tmp_path)
     with archive.open("rb") as content:

@@ -1,4 +1,4 @@
-"""Data directories: those a Go node made are read and extended, ours hold exactly the keys that a Go node expects (§4)."""
+"""Data directories: a Go node's are read and extended, ours hold exactly the keys that a Go node expects (§4)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pytest
 import rlp
 from eth_hash.auto import keccak
 from eth_keys.datatypes import Signature
+from tests.conftest import sealed_header
+from tests.golden.recorded import Network, compare_accounts, compare_receipts, compare_state
 
 from polygon_edge import _core
 from polygon_edge.archive.flat import FlatArchive
-from tests.conftest import sealed_header
-from tests.golden.recorded import Network, compare_accounts, compare_receipts, compare_state
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,7 +85,7 @@ def test_another_reader_sees_exactly_the_keys_of_the_chain(poa: Network, command
 
 
 def expected_records(blocks: list[bytes]) -> dict[bytes, bytes]:
-    """All of `blockchain/` but the receipts, from the records of an archive, without a line of the program (§2.7, §4.2)."""
+    """All of `blockchain/` but the receipts, from an archive's records, by other libraries than ours (§2.7, §4.2)."""
     records: dict[bytes, bytes] = {}
     difficulty = 0
     for number, raw in enumerate(blocks):
@@ -106,11 +106,13 @@ def expected_records(blocks: list[bytes]) -> dict[bytes, bytes]:
 
 
 def sender_of(payload: list[bytes]) -> bytes:
-    """The sender of an EIP-155 transaction, recovered by another library than ours (§2.5)."""
+    """The sender of a transaction, signed for the chain (EIP-155) or for any, by another library than ours (§2.5)."""
     v, r, s = (int.from_bytes(item, "big") for item in payload[6:9])
-    chain_id = (v - 35) // 2
-    signed = [*payload[:6], rlp.sedes.big_endian_int.serialize(chain_id), b"", b""]
-    signature = Signature(vrs=((v - 35) % 2, r, s))
+    signed = payload[:6]
+    if v >= 35:
+        chain_id = (v - 35) // 2
+        signed = [*signed, chain_id.to_bytes((chain_id.bit_length() + 7) // 8, "big"), b"", b""]
+    signature = Signature(vrs=((v - 27) % 2 if v < 35 else (v - 35) % 2, r, s))
     return bytes(signature.recover_public_key_from_msg_hash(keccak(rlp.encode(signed))).to_canonical_address())
 
 

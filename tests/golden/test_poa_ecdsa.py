@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import plyvel
 import pytest
+from tests.golden.recorded import compare_accounts, compare_blocks, compare_receipts, compare_state
 
 from polygon_edge import _core
 from polygon_edge.consensus.snapshot_files import load_state
-from tests.golden.recorded import compare_accounts, compare_blocks, compare_receipts, compare_state
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,13 +79,14 @@ def test_the_validators_are_those_of_the_go_node(restored: Path, poa: Network, t
 def test_three_parts_one_after_the_other_make_the_same_databases(
     restored: Path, poa: Network, command: Command, tmp_path: Path
 ) -> None:
-    parts = tmp_path / "parts"
+    parts, ended = tmp_path / "parts", None
     for first, last in ((0, 50), (51, 100), (101, HEAD)):
         archive = poa.folder / f"part-{first}-{last}.dat"
         ended = command("restore", archive, "--data-dir", parts, "--chain", poa.genesis, "--json")
         assert ended.exit_code == 0, ended.errors
         assert (ended.document["from"], ended.document["to"]) == (max(first, 1), last)
         assert sorted(entry.name for entry in parts.iterdir()) == ["blockchain", "consensus", "trie"]
+    assert ended is not None
     assert ended.document["head_hash"] == poa.about["headHash"]
     assert ended.document["state_root"] == poa.about["headStateRoot"]
     assert ended.document["genesis_hash"] == poa.about["genesisHash"]

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 import rlp
+from tests.conftest import recorded_folder
+from tests.golden.recorded import Network, compare_blocks, compare_receipts
 
 from polygon_edge import _core
 from polygon_edge.archive.flat import FlatArchive
-from tests.conftest import recorded_folder
-from tests.golden.recorded import Network, compare_blocks, compare_receipts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +34,9 @@ def first_negative(archive: Path) -> int | None:
     "folder",
     [
         "all-fuzz",
-        *(pytest.param(f"{forks}-fuzz", marks=pytest.mark.shared) for forks in ("byzantium", "constantinople", "homestead")),
+        pytest.param("byzantium-fuzz", marks=pytest.mark.shared),
+        pytest.param("constantinople-fuzz", marks=pytest.mark.shared),
+        pytest.param("homestead-fuzz", marks=pytest.mark.shared),
     ],
 )
 def test_random_programs_end_as_on_the_go_client(folder: str, command: Command, tmp_path: Path) -> None:

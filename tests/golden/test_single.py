@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.golden.recorded import Network, compare_accounts, compare_blocks, compare_receipts, compare_state
 
 from polygon_edge import _core
-from tests.golden.recorded import Network, compare_accounts, compare_blocks, compare_receipts, compare_state
 
 if TYPE_CHECKING:
     from pathlib import Path
