@@ -6,8 +6,8 @@ use polygon_edge_chain::state::StateError;
 use polygon_edge_store::StoreError;
 use pyo3::prelude::*;
 
-/// What the C library says of ENOSPC; LevelDB hands on only the text.
-const NO_SPACE: &str = "No space left on device";
+/// What the C library says of ENOSPC, EDQUOT and EFBIG; LevelDB hands on only the text.
+const NO_SPACE: [&str; 3] = ["No space left on device", "Disk quota exceeded", "File too large"];
 
 /// Makes `polygon_edge.errors.<class>(*arguments)`.
 fn raise<'py>(py: Python<'py>, class: &str, arguments: impl pyo3::call::PyCallArgs<'py>) -> PyErr {
@@ -31,7 +31,7 @@ pub fn store(path: &Path, error: &StoreError) -> PyErr {
     let message = error.to_string();
     let place = path.display().to_string();
     Python::attach(|py| {
-        if message.contains(NO_SPACE) {
+        if NO_SPACE.iter().any(|text| message.contains(text)) {
             raise(py, "DiskFullError", (place, None::<u64>, None::<u64>))
         } else {
             raise(py, "DataDirectoryError", (place, message))

@@ -50,10 +50,10 @@ def sync_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def reporting_full_disk(path: Path) -> Iterator[None]:
-    """Turn "no space left" into DiskFullError for `path`."""
+    """Turn "no space left", also by quota or by limit, into DiskFullError for `path`."""
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise DiskFullError(str(path), None, shutil.disk_usage(path.parent).free) from error
         raise

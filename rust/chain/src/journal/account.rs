@@ -85,14 +85,16 @@ impl Entry {
             .map(|(key, slot)| (*key, slot.current))
             .collect();
         storage.sort_unstable();
-        let code = object.fresh_code.filter(|code| !code.bytes().is_empty());
+        // Also code of no bytes, and also where nothing else changed: the Go client stores an empty value for it,
+        // without which its eth_getCode fails for every plain account.
+        let code = object.fresh_code;
         let unchanged = base.is_some_and(|base| {
             base.nonce == object.nonce
                 && base.balance == object.balance
                 && base.code_hash == object.code_hash
                 && (!object.fresh_storage || base.storage_root == EMPTY_ROOT)
         });
-        if unchanged && storage.is_empty() {
+        if unchanged && storage.is_empty() && code.is_none() {
             return None;
         }
         Some(AccountChange {

@@ -1,0 +1,88 @@
+"""A Go client of version 0.6.3 as a process: started on a data directory, asked by JSON-RPC, ended by SIGINT."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+BINARY = "POLYGON_EDGE_GO_063"
+STOP_SECONDS = 60
+
+
+class GoNode:
+    """A node that finds no peers and makes keys of its own, so that it is no validator and never seals.
+
+    `archive` is restored by it while it starts. What it logs goes to `log`.
+    """
+
+    def __init__(
+        self, binary: str | Path, directory: Path, genesis: Path, log: Path, archive: Path | None = None
+    ) -> None:
+        grpc, rpc, peers = free_ports(3)
+        words = ["server", "--data-dir", directory, "--chain", genesis, "--no-discover", "--grpc-address",
+                 f"127.0.0.1:{grpc}", "--jsonrpc", f"127.0.0.1:{rpc}", "--libp2p", f"127.0.0.1:{peers}"]
+        if archive is not None:
+            words += ["--restore", archive]
+        self._url = f"http://127.0.0.1:{rpc}"
+        self._log = log
+        with log.open("wb") as stream:
+            self.process = subprocess.Popen([str(binary), *map(str, words)], stdout=stream, stderr=stream)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(timeout=STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+    def ask(self, method: str, *parameters: object) -> Any:
+        """Return the answer's document; raises OSError while nobody listens."""
+        question = {"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}
+        request = urllib.request.Request(self._url, json.dumps(question).encode())  # noqa: S310 - the local node
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - as above
+            return json.loads(answer.read())
+
+    def result(self, method: str, *parameters: object) -> Any:
+        """Return the answer's result; raises KeyError for an error."""
+        return self.ask(method, *parameters)["result"]
+
+    def height(self) -> int | None:
+        """Height of the head; none while it does not answer. Raises RuntimeError when the process has ended."""
+        if self.process.poll() is not None:
+            raise RuntimeError(f"the Go client ended with {self.process.returncode}:\n{self._log.read_text()[-4000:]}")
+        try:
+            return int(self.result("eth_blockNumber"), 16)
+        except OSError:
+            return None
+
+    def wait_for(self, height: int, seconds: float, interval_seconds: float = 0.1) -> None:
+        """Wait until the head is at `height`; raises TimeoutError."""
+        end = time.monotonic() + seconds
+        while (found := self.height()) is None or found < height:
+            if time.monotonic() > end:
+                raise TimeoutError(f"the Go client is at {found} after {seconds} s, not at {height}")
+            time.sleep(interval_seconds)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of this machine that nobody listens on, all different."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for listener in sockets:
+            listener.bind(("127.0.0.1", 0))
+        return [listener.getsockname()[1] for listener in sockets]
