@@ -80,11 +80,11 @@ def test_an_archive_written_from_any_generation_names_its_head(shared: Path, tmp
     folder = shared / "golden" / network
     about = json.loads((folder / "about.json").read_text())
     node = unpack(folder / "data-dir.tar.zst", tmp_path / "node")
+    node = node if (node / "blockchain").is_dir() else node / "node-1"
     out = tmp_path / "out.dat"
     with LocalBlocks.open(node) as blocks:
         last = blocks.last_height
         assert last == about.get("dataDirHead", about.get("dataDir", {}).get("head"))
-        assert out.exists() is False
         assert write_flat(blocks, out, 0, last, blocks.hash(last)) == out.stat().st_size
     with FlatArchive.open(out) as archive:
         found = inspect(archive)
