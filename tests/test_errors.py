@@ -1,9 +1,19 @@
 from __future__ import annotations
 
+import errno
+import json
+
 import pytest
 
 from polygon_edge import errors
-from polygon_edge.errors import BlockRuleError, DiskFullError, Rule, StoppedBySignalError
+from polygon_edge.errors import (
+    ArchiveReadError,
+    BlockRuleError,
+    DataDirectoryError,
+    DiskFullError,
+    Rule,
+    StoppedBySignalError,
+)
 
 
 def test_a_broken_rule_reads_from_file_to_value() -> None:
@@ -17,6 +27,51 @@ def test_a_broken_rule_without_an_archive_names_the_block_only() -> None:
     error = BlockRuleError(Rule.NUMBER, 5, hash=b"\x00" * 32, expected=4, found=5)
     assert str(error) == "block 5: number: expected 4, found 5"
     assert error.hash == bytes(32)
+
+
+@pytest.mark.parametrize(
+    ("rule", "what", "text"),
+    [
+        (Rule.NUMBER, "number", "block 5: number: expected a, found b"),
+        (Rule.COMMITTED_SEALS, "seals", "block 5: committed seals: expected a, found b"),
+        (Rule.COMMITTED_SEALS, "seal 0", "block 5: committed seals: seal 0: expected a, found b"),
+        (Rule.EXECUTION, "gasUsed", "block 5: execution: gasUsed: expected a, found b"),
+    ],
+)
+def test_a_broken_rule_is_not_said_twice(rule: Rule, what: str, text: str) -> None:
+    error = BlockRuleError(rule, 5, what=what, expected="a", found="b")
+    assert str(error) == text
+    assert error.what == what
+
+
+def test_a_path_is_not_said_twice() -> None:
+    assert str(DataDirectoryError("/data", "/data/trie not found")) == "/data/trie not found"
+    assert str(DataDirectoryError("/data", "not found")) == "/data: not found"
+
+
+def test_a_medium_that_gave_nothing_has_no_byte() -> None:
+    failure = OSError(errno.EIO, "Input/output error")
+    assert str(ArchiveReadError("a.dat", 0, failure)) == "a.dat: cannot be read: Input/output error"
+    assert str(ArchiveReadError("a.dat", 7, failure)) == "a.dat: byte 7: cannot be read: Input/output error"
+
+
+def test_a_document_has_every_known_field_as_json_can_say_it() -> None:
+    error = BlockRuleError(
+        Rule.NUMBER, 5, hash=b"\x01" * 32, what="number", offset=7, expected=5, found=4, file="a.dat"
+    )
+    assert json.loads(json.dumps(error.document())) == {
+        "error": "a.dat: byte 7: block 5: number: expected 5, found 4",
+        "kind": "BlockRuleError",
+        "exit_code": 11,
+        "rule": "number",
+        "what": "number",
+        "number": 5,
+        "hash": "0x" + "01" * 32,
+        "offset": 7,
+        "expected": 5,
+        "found": 4,
+        "file": "a.dat",
+    }
 
 
 def test_rules_are_ordered_as_they_are_checked() -> None:

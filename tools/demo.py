@@ -1,90 +1,268 @@
-"""Restores a recorded network of the Go client and checks the result without the program's own help.
+"""Restores recorded networks of the Go client and compares with what its nodes had, without the program's own help.
 
-Prints each command before it runs. Exits non-zero at the first thing that is not as recorded.
+Head and state root are read from the databases by other libraries (plyvel, rlp). Each command is printed before it
+runs. Exits with 1 at the first thing that is not as recorded.
 """
 
+import io
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import plyvel
+import rlp
+import zstandard
+from rich.console import Console
+from rich.table import Table
 
 ROOT = Path(__file__).resolve().parent.parent
-NETWORK = ROOT / "tests" / "data" / "v0.6.3" / "poa-ecdsa"
-DAMAGED = ROOT / "tests" / "data" / "malformed" / "truncated-mid-record.dat"
+DATA = ROOT / "tests" / "data"
+VOTES = DATA / "v0.6.3" / "poa-ecdsa"
+PROGRAMS = DATA / "quirks" / "v0.6.3" / "all-fuzz"
+MALFORMED = DATA / "malformed"
 ARCHIVE_EXIT_CODE = 10
+CHAIN_RULE_EXIT_CODE = 11
+SIGKILL_EXIT_CODE = -9
+STATE_ROOT_ITEM = 3
+PATIENCE_SECONDS = 60
+
+console = Console(highlight=False, soft_wrap=True)
 
 
 class DemoError(Exception):
     """What the demonstration found is not what it should be."""
 
 
-def run(*arguments: str | Path, expected_exit_code: int = 0) -> None:
-    """Runs one command of the program, output to the terminal; refuses any other exit code than the expected."""
-    command = [str(Path(sys.executable).parent / "polygon-edge"), *map(str, arguments)]
-    print("$ polygon-edge", *map(str, arguments), flush=True)
-    exit_code = subprocess.run(command, check=False).returncode
-    print(f"  exit code {exit_code}\n", flush=True)
-    if exit_code != expected_exit_code:
-        raise DemoError(f"exit code {exit_code}, expected {expected_exit_code}")
+@dataclass(frozen=True)
+class Head:
+    """The head of a chain: height, hash and state root as 0x hex."""
+
+    number: int
+    hash: str
+    state_root: str
 
 
-def read_head(data_directory: Path) -> tuple[int, str]:
-    """Reads number and hash of the head straight from the database, as the Go client lays it out."""
+@dataclass
+class Proofs:
+    """What was shown, one line each, with what it was held against."""
+
+    rows: list[tuple[str, str]] = field(default_factory=list)
+
+    def add(self, proved: str, against: str) -> None:
+        """Adds a line to the last table."""
+        self.rows.append((proved, against))
+
+    def show(self, seconds: float) -> None:
+        """Prints the table."""
+        table = Table(title=f"What was proved, in {seconds:.0f} seconds", title_justify="left", expand=False)
+        table.add_column("shown")
+        table.add_column("held against")
+        for row in self.rows:
+            table.add_row(*row)
+        console.print(table)
+
+
+def command_line(*arguments: str | Path) -> list[str]:
+    """The program of this environment with its arguments; prints what a reader would type."""
+    console.print("[bold]$ polygon-edge", *(_shown(argument) for argument in arguments), style="bold")
+    return [str(Path(sys.executable).parent / "polygon-edge"), *map(str, arguments)]
+
+
+def _shown(argument: str | Path) -> str:
+    if isinstance(argument, Path):
+        return str(argument.relative_to(ROOT)) if argument.is_relative_to(ROOT) else argument.name
+    return argument
+
+
+def run(*arguments: str | Path, expected_exit_code: int = 0) -> subprocess.CompletedProcess[str]:
+    """Runs one command and prints its messages; refuses any other exit code."""
+    done = subprocess.run(command_line(*arguments), check=False, capture_output=True, text=True)
+    said = [line for line in done.stderr.splitlines() if "[INFO]" not in line]
+    for line in said:
+        console.print(f"  [yellow]{line.replace(str(ROOT) + '/', '')}[/]")
+    console.print(f"  exit code {done.returncode}")
+    if done.returncode != expected_exit_code:
+        raise DemoError(f"exit code {done.returncode}, expected {expected_exit_code}: {done.stderr}")
+    return done
+
+
+def restore(archive: Path, data_directory: Path, genesis: Path, *options: str) -> dict[str, object]:
+    """Restores and returns the document that the command ends with."""
+    output = run("restore", archive, "--data-dir", data_directory, "--chain", genesis, "--json", *options).stdout
+    document = json.loads(output.splitlines()[-1])
+    if not isinstance(document, dict):
+        raise DemoError(f"not a document: {output}")
+    return document
+
+
+def read_head(data_directory: Path) -> Head:
+    """Reads the head straight from the database, as the Go client lays it out (docs/formats/data-directory.md)."""
     database = plyvel.DB(str(data_directory / "blockchain"), create_if_missing=False)
     try:
         number, block_hash = database.get(b"onumber"), database.get(b"ohash")
+        if number is None or block_hash is None:
+            raise DemoError(f"{data_directory}: the database has no head")
+        header = rlp.decode(database.get(b"h" + block_hash))
     finally:
         database.close()
-    if number is None or block_hash is None:
-        raise DemoError(f"{data_directory}: the database has no head")
-    return int.from_bytes(number, "big"), "0x" + block_hash.hex()
+    return Head(int.from_bytes(number, "big"), "0x" + block_hash.hex(), "0x" + header[STATE_ROOT_ITEM].hex())
 
 
-def expect_head(data_directory: Path, number: int, block_hash: str) -> None:
-    """Compares the head in the database with a recorded one."""
-    found = read_head(data_directory)
-    if found != (number, block_hash):
-        raise DemoError(f"head {found}, expected {(number, block_hash)}")
-    print(f"  head in the database: {number} {block_hash}, as the Go client recorded it\n", flush=True)
+def recorded_head(network: Path) -> Head:
+    """What the Go node said of its own head."""
+    about = json.loads((network / "about.json").read_text())
+    return Head(about["blocks"], about["headHash"], about["headStateRoot"])
 
 
-def demonstrate(folder: Path) -> None:
-    """The demonstration: look, restore, restore again, refuse a damaged archive."""
-    recorded = json.loads((NETWORK / "about.json").read_text())
-    archive, genesis = NETWORK / "full.dat", NETWORK / "genesis.json"
-    restored, refused = folder / "restored", folder / "refused"
+def compare(found: Head, recorded: Head) -> None:
+    """Prints both heads side by side and refuses a difference."""
+    table = Table(show_edge=False, pad_edge=False)
+    for column in ("", "the Go node", "this restore's database"):
+        table.add_column(column)
+    table.add_row("head", str(recorded.number), str(found.number))
+    table.add_row("hash", _short(recorded.hash), _short(found.hash))
+    table.add_row("state root", _short(recorded.state_root), _short(found.state_root))
+    console.print(table)
+    if found != recorded:
+        raise DemoError(f"{found}, expected {recorded}")
 
-    print("1. What is in the archive?")
-    run("archive", "info", archive)
 
-    print("2. Restore it: every block is decoded, its seals verified, its transactions executed, all roots compared.")
-    run("restore", archive, "--data-dir", restored, "--chain", genesis)
-    expect_head(restored, recorded["blocks"], recorded["headHash"])
+def _short(value: str) -> str:
+    return f"{value[:14]}...{value[-8:]}"
 
-    print("3. The same again: nothing is left to do, and that is a success.")
-    run("restore", archive, "--data-dir", restored, "--chain", genesis)
-    expect_head(restored, recorded["blocks"], recorded["headHash"])
 
-    print("4. An archive cut in the middle of block 7: refused, the good blocks before the cut are kept.")
-    run("restore", DAMAGED, "--data-dir", refused, "--chain", genesis, expected_exit_code=ARCHIVE_EXIT_CODE)
-    number, block_hash = read_head(refused)
-    if number != 6:
-        raise DemoError(f"head {number} after the damaged archive, expected 6")
-    print(f"  head in the database: {number} {block_hash}\n", flush=True)
+def show_restore(folder: Path, proofs: Proofs) -> None:
+    """The main job: an archive becomes a data directory, and the same again is a success without work."""
+    archive, genesis, directory = VOTES / "full.dat", VOTES / "genesis.json", folder / "node"
+    console.rule("1. What is in the archive that a Go node wrote?", align="left")
+    console.print(run("archive", "info", archive, "--chain", genesis).stdout.replace(f"{ROOT}/", ""), end="")
+    console.rule("2. Restore it: every seal verified, every transaction executed, every root compared", align="left")
+    document = restore(archive, directory, genesis)
+    compare(read_head(directory), recorded_head(VOTES))
+    about = json.loads((VOTES / "about.json").read_text())
+    found = (document["genesis_hash"], document["transactions"])
+    if found != (about["genesisHash"], about["transactions"]):
+        raise DemoError(f"genesis hash and transactions {found}")
+    proofs.add(
+        f"{document['blocks']} blocks, {document['transactions']} transactions of 4 to 5 validators restored",
+        "head, hash and state root of the Go node",
+    )
+    again = restore(archive, directory, genesis)
+    if again["blocks"] != 0:
+        raise DemoError(f"the second restore imported {again['blocks']} blocks")
+    proofs.add("the same restore again does nothing", "its own report")
+
+
+def show_damage(folder: Path, proofs: Proofs) -> None:
+    """Two damaged copies: what is said about them, and that the good blocks before the damage are kept."""
+    console.rule("3. Two damaged copies", align="left")
+    damages = [
+        ("truncated-mid-record.dat", "cut in the middle of block 7", ARCHIVE_EXIT_CODE, 6, "byte 7807: block 7"),
+        (
+            "flip-committed-seal.dat",
+            "one bit altered in a seal of block 21",
+            CHAIN_RULE_EXIT_CODE,
+            20,
+            "block 21: committed seals",
+        ),
+    ]
+    for name, damage, exit_code, last_good, named in damages:
+        console.print(f"{name}: {damage}. The Go client: head {last_good}, exit code 0.")
+        directory = folder / Path(name).stem
+        arguments = ("--data-dir", directory, "--chain", VOTES / "genesis.json")
+        said = run("restore", MALFORMED / name, *arguments, expected_exit_code=exit_code).stderr
+        if named not in said:
+            raise DemoError(f"the message does not name {named}: {said}")
+        head = read_head(directory)
+        console.print(f"  head in the database: {head.number}")
+        if head.number != last_good:
+            raise DemoError(f"head {head.number} after the damaged archive, expected {last_good}")
+        proofs.add(
+            f"{damage}: refused, blocks up to {last_good} kept", f"exit code {exit_code}, the head in the database"
+        )
+    good = restore(VOTES / "full.dat", folder / Path(damages[0][0]).stem, VOTES / "genesis.json")
+    if good["from"] != damages[0][3] + 1:
+        raise DemoError(f"the restore from a good copy began at {good['from']}")
+    compare(read_head(folder / Path(damages[0][0]).stem), recorded_head(VOTES))
+    proofs.add("a good copy on top goes on at block 7", "head, hash and state root of the Go node")
+
+
+def size_of(folder: Path) -> int:
+    """Bytes below `folder`; files that vanish meanwhile do not count."""
+    size = 0
+    for file in folder.rglob("*"):
+        try:
+            size += file.stat().st_size
+        except FileNotFoundError:
+            continue
+    return size
+
+
+def kill_at(command: list[str], directory: Path, size: int) -> None:
+    """Starts `command` and kills it, without a warning, once it has written `size` bytes below `directory`."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while process.poll() is None and size_of(directory) < size and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.kill()
+    exit_code = process.wait()
+    console.print(f"  killed: exit code {exit_code}")
+    if exit_code != SIGKILL_EXIT_CODE:
+        raise DemoError("the restore ended before it was killed")
+
+
+def show_kill(folder: Path, proofs: Proofs) -> None:
+    """A restore of random programs, once in peace and once killed half-way and resumed."""
+    console.rule("4. A restore killed half-way, and resumed", align="left")
+    archive, genesis = folder / "programs.dat", PROGRAMS / "genesis.json"
+    with zstandard.ZstdDecompressor().stream_reader(io.BytesIO((PROGRAMS / "full.dat.zst").read_bytes())) as stream:
+        archive.write_bytes(stream.read())
+    whole, killed = folder / "in-peace", folder / "killed"
+    document = restore(archive, whole, genesis)
+    compare(read_head(whole), recorded_head(PROGRAMS))
+    proofs.add(
+        f"{document['transactions']} transactions that run random programs restored",
+        "head, hash and state root of the Go node",
+    )
+    options = ("--data-dir", killed, "--chain", genesis, "--json", "--run-blocks", "1")
+    kill_at(command_line("restore", archive, *options), killed, size_of(whole) // 2)
+    # A copy is looked at, so that the restore finds what the kill left.
+    left = read_head(Path(shutil.copytree(killed, folder / "copy")))
+    is_marked = (killed / "restore-unfinished.json").exists()
+    console.print(f"  head in the database: {left.number}, marked as unfinished: {'yes' if is_marked else 'no'}")
+    if not (0 < left.number < recorded_head(PROGRAMS).number and is_marked):
+        raise DemoError("not a half-way restore")
+    resumed = restore(archive, killed, genesis)
+    if not isinstance(resumed["from"], int) or resumed["from"] < left.number + 1:
+        raise DemoError(f"resumed at block {resumed['from']}, the head was {left.number}")
+    compare(read_head(killed), recorded_head(PROGRAMS))
+    if (killed / "restore-unfinished.json").exists():
+        raise DemoError("the mark of an unfinished restore is still there")
+    proofs.add(
+        f"killed after block {left.number}, resumed at block {resumed['from']}",
+        "head, hash and state root of the Go node",
+    )
 
 
 def main() -> int:
     """Runs the demonstration in a temporary folder that is removed afterwards."""
-    with tempfile.TemporaryDirectory(prefix="polygon-edge-demo-") as folder:
+    started = time.monotonic()
+    proofs = Proofs()
+    with tempfile.TemporaryDirectory(prefix="polygon-edge-demo-") as name:
+        folder = Path(name)
         try:
-            demonstrate(Path(folder))
+            show_restore(folder, proofs)
+            show_damage(folder, proofs)
+            show_kill(folder, proofs)
         except DemoError as error:
             print(f"demo: error: {error}", file=sys.stderr)
             return 1
-    print("demo: all as recorded")
+    proofs.show(time.monotonic() - started)
     return 0
 
 

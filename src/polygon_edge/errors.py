@@ -32,6 +32,7 @@ GO_COMMAND_FAILURE = 1
 
 
 def _where(*parts: str | None) -> str:
+    """Join what is known, from the file to the value."""
     return ": ".join(part for part in parts if part)
 
 
@@ -39,6 +40,13 @@ def _shown(value: object) -> str:
     if isinstance(value, bytes | bytearray | memoryview):
         return "0x" + bytes(value).hex()
     return str(value)
+
+
+def _plain(value: object) -> object:
+    """Turn a field into what JSON can say."""
+    if isinstance(value, Enum):
+        return value.value
+    return value if isinstance(value, bool | int | str) else _shown(value)
 
 
 def _comparison(expected: object, found: object) -> str:
@@ -49,6 +57,11 @@ class PolygonEdgeError(Exception):
     """Root of the tree; raised only through its families."""
 
     exit_code: ClassVar[int] = 1
+
+    def document(self) -> dict[str, object]:
+        """Return the error as a JSON document: text, class, exit code, and every field that is known, bytes as hex."""
+        fields = {name: _plain(value) for name, value in vars(self).items() if value is not None}
+        return {"error": str(self), "kind": type(self).__name__, "exit_code": self.exit_code, **fields}
 
 
 class UsageError(PolygonEdgeError):
@@ -65,6 +78,7 @@ class ArchiveError(PolygonEdgeError):
     """
 
     exit_code: ClassVar[int] = 10
+    _names_first_byte: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -84,7 +98,8 @@ class ArchiveError(PolygonEdgeError):
         self.found = found
         comparison = None if expected is None and found is None else _comparison(expected, found)
         block = None if height is None else f"block {height}"
-        super().__init__(_where(file, f"byte {offset}", block, problem, comparison))
+        place = f"byte {offset}" if offset or self._names_first_byte else None
+        super().__init__(_where(file, place, block, problem, comparison))
 
 
 class ArchiveMetadataError(ArchiveError):
@@ -100,7 +115,9 @@ class ArchiveTruncatedError(ArchiveError):
 
 
 class ArchiveReadError(ArchiveError):
-    """The medium failed at `offset`, whatever the bytes there would be."""
+    """The medium failed at `offset`, whatever the bytes there would be; at 0 nothing could be read at all."""
+
+    _names_first_byte = False
 
     def __init__(self, file: str, offset: int, failure: OSError) -> None:
         super().__init__(file, offset, f"cannot be read: {failure.strerror or failure}")
@@ -112,6 +129,8 @@ class ArchiveIncompleteError(ArchiveError):
 
 class ArchiveExistsError(ArchiveError):
     """The file to be written exists already; nothing was changed."""
+
+    _names_first_byte = False
 
     def __init__(self, file: str) -> None:
         super().__init__(file, 0, "exists already and is not overwritten")
@@ -159,8 +178,9 @@ _RULE_POSITIONS = {rule: position for position, rule in enumerate(Rule)}
 class BlockRuleError(PolygonEdgeError):
     """A block breaks `rule`.
 
-    `what` is the field or value that breaks it. `hash` is the block's hash as 32 bytes, None where it could not be
-    computed; `offset` and `file` are set when the block came from an archive.
+    `what` is the field or value that breaks it; the text leaves it out where the rule's name says it already. `hash` is
+    the block's hash as 32 bytes, None where it could not be computed; `offset` and `file` are set when the block came
+    from an archive.
     """
 
     exit_code: ClassVar[int] = 11
@@ -186,7 +206,8 @@ class BlockRuleError(PolygonEdgeError):
         self.found = found
         self.file = file
         place = None if offset is None else f"byte {offset}"
-        super().__init__(_where(file, place, f"block {number}", rule.value, what, _comparison(expected, found)))
+        said = None if what is None or what in rule.value else what
+        super().__init__(_where(file, place, f"block {number}", rule.value, said, _comparison(expected, found)))
 
 
 class GenesisError(PolygonEdgeError):
@@ -217,7 +238,8 @@ class DataDirectoryError(PolygonEdgeError):
         self.expected = expected
         self.found = found
         comparison = None if expected is None and found is None else _comparison(expected, found)
-        super().__init__(_where(path, problem, comparison))
+        # What the databases say begins with the path already.
+        super().__init__(_where(None if path in problem else path, problem, comparison))
 
 
 class ConsensusFileError(DataDirectoryError):

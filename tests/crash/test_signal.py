@@ -14,10 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from tests.crash.network import Network, complete, head_of, rounds, seeded
 
 from polygon_edge.consensus.snapshot_files import load_state
 from polygon_edge.store.data_dir import DataDirectory
-from tests.crash.network import Network, complete, head_of, rounds, seeded
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STOPPED = 130

@@ -27,8 +27,20 @@ class GoNode:
         self, binary: str | Path, directory: Path, genesis: Path, log: Path, archive: Path | None = None
     ) -> None:
         grpc, rpc, peers = free_ports(3)
-        words = ["server", "--data-dir", directory, "--chain", genesis, "--no-discover", "--grpc-address",
-                 f"127.0.0.1:{grpc}", "--jsonrpc", f"127.0.0.1:{rpc}", "--libp2p", f"127.0.0.1:{peers}"]
+        words = [
+            "server",
+            "--data-dir",
+            directory,
+            "--chain",
+            genesis,
+            "--no-discover",
+            "--grpc-address",
+            f"127.0.0.1:{grpc}",
+            "--jsonrpc",
+            f"127.0.0.1:{rpc}",
+            "--libp2p",
+            f"127.0.0.1:{peers}",
+        ]
         if archive is not None:
             words += ["--restore", archive]
         self._url = f"http://127.0.0.1:{rpc}"

@@ -41,12 +41,13 @@ def test_a_restore_gets_its_three(tmp_path: Path) -> None:
 
 def test_a_file_in_place_of_a_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "trie").touch()
-    with pytest.raises(DataDirectoryError, match="trie: not a folder"):
+    with pytest.raises(DataDirectoryError, match="trie: cannot be used: expected a folder, found a file"):
         DataDirectory(tmp_path).create()
 
 
 @pytest.mark.parametrize(
-    ("number", "raised"), [(errno.EACCES, DataDirectoryError), (errno.ENOSPC, DiskFullError), (errno.EIO, OSError)]
+    ("number", "raised"),
+    [(errno.EACCES, DataDirectoryError), (errno.ENOSPC, DiskFullError), (errno.EROFS, DataDirectoryError)],
 )
 def test_a_folder_that_cannot_be_created_says_why(
     number: int, raised: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -13,7 +13,7 @@ from polygon_edge.archive.info import ArchiveInfo, End
 from polygon_edge.archive.inspection import MOST_FAULTS_LISTED, inspect
 from polygon_edge.chain.genesis import load_genesis
 from polygon_edge.cli.stop import stop_requested
-from polygon_edge.errors import ArchiveError
+from polygon_edge.errors import ArchiveReadError
 
 FAULTS_PRINTED = 10
 
@@ -23,7 +23,7 @@ def archive() -> None:
     """Look at an archive without a data directory."""
 
 
-@archive.command()
+@archive.command(short_help="Print what an archive holds.")
 @click.argument("archive")
 @click.option("--chain", type=click.Path(path_type=Path), help="Genesis file to compare with.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -38,7 +38,7 @@ def info(archive: str, chain: Path | None, as_json: bool) -> None:
     try:
         source = FlatArchive.open(archive)
     except OSError as error:
-        raise ArchiveError(archive, 0, f"cannot be read: {error.strerror}") from error
+        raise ArchiveReadError(archive, 0, error) from error
     with source:
         found = inspect(source, genesis, stop_requested)
     click.echo(json.dumps(found.document()) if as_json else _text(found))

@@ -11,7 +11,7 @@ from polygon_edge.cli.version import version
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def root() -> None:
-    """A node for Polygon Edge chains that can be backed up, restored and proved."""
+    """A node for Polygon Edge networks: what the archived Go client wrote is checked, restored and continued."""
 
 
 root.add_command(archive)

@@ -28,11 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         root.main(args=words, prog_name="polygon-edge", standalone_mode=False)
     except PolygonEdgeError as error:
-        if "--json" in words:
-            document = {"error": str(error), "kind": type(error).__name__}
-            click.echo(json.dumps(document), err=True)
-        else:
-            click.echo(f"Error: {error}", err=True)
+        click.echo(json.dumps(error.document()) if "--json" in words else f"Error: {error}", err=True)
         return error.exit_code
     except click.exceptions.Exit as ended:
         return ended.exit_code

@@ -13,8 +13,9 @@ from polygon_edge import _core
 from polygon_edge.archive.flat import STANDARD_STREAM, FlatArchive
 from polygon_edge.archive.interruptible import InterruptibleFile
 from polygon_edge.chain.genesis import load_genesis
+from polygon_edge.chain.rules import refuse_unsupported
 from polygon_edge.cli.stop import stop_requested
-from polygon_edge.errors import ArchiveError
+from polygon_edge.errors import ArchiveReadError
 from polygon_edge.execution.pipeline import Limits
 from polygon_edge.observe.logs import LogLevel, configure_logging
 from polygon_edge.observe.progress import show_progress
@@ -40,7 +41,7 @@ class Height(click.ParamType[int]):
         return number
 
 
-@click.command()
+@click.command(short_help="Restore an archive into a data directory.")
 @click.argument("archive")
 @click.option("--data-dir", required=True, type=click.Path(path_type=Path), help="Directory to restore into.")
 @click.option("--chain", required=True, type=click.Path(path_type=Path), help="Genesis file of the chain.")
@@ -58,7 +59,7 @@ class Height(click.ParamType[int]):
     "--log-level",
     type=click.Choice(LogLevel, case_sensitive=False),
     default=LogLevel.INFO,
-    show_default=True,
+    show_default="info",
     help="Least severe messages to show.",
 )
 def restore(  # noqa: PLR0917 - one parameter a flag
@@ -73,16 +74,17 @@ def restore(  # noqa: PLR0917 - one parameter a flag
 ) -> None:
     """Restore ARCHIVE (a file, or - for standard input) into a data directory.
 
-    Every block is checked and executed. A second run continues where the first ended, and does nothing when all is
-    there.
+    Every block is checked and executed before it is kept. After a stop, a kill or a damaged archive give the same
+    command again: it continues after the last block that was kept, and does nothing when all are there.
     """
     configure_logging(log_level)
     genesis = load_genesis(chain)
+    refuse_unsupported(genesis)
     with ExitStack() as stack:
         try:
             source = stack.enter_context(_open(archive))
         except OSError as error:
-            raise ArchiveError(archive, 0, f"cannot be read: {error.strerror}") from error
+            raise ArchiveReadError(archive, 0, error) from error
         directory = DataDirectory(data_dir)
         directory.create(RESTORE_FOLDERS)
         database = stack.enter_context(_core.Chain.open(data_dir))
@@ -111,7 +113,7 @@ def _text(report: RestoreReport) -> str:
         blocks = f"restored blocks {report.first} to {report.last}"
         done = f"{blocks}: {report.transactions} transactions in {report.seconds:.1f} s"
     else:
-        done = "nothing to restore: the data directory has every block of the archive"
+        done = "nothing to restore: the data directory has these blocks already"
     return f"{done}\nhead       {report.head} 0x{report.head_hash.hex()}\nstate root 0x{report.state_root.hex()}"
 
 

@@ -74,18 +74,16 @@ class DataDirectory:
     def create(self, folders: tuple[str, ...] = NODE_FOLDERS) -> None:
         """Create the directory and `folders` in it where they are missing.
 
-        Raises DataDirectoryError when something else has the name.
+        Raises DataDirectoryError when something else has the name or the system refuses, DiskFullError.
         """
         for folder in (self.path, *(self.path / name for name in folders)):
-            with reporting_full_disk(folder):
-                try:
+            try:
+                with reporting_full_disk(folder):
                     folder.mkdir(parents=folder is self.path, exist_ok=True)
-                except FileExistsError as error:
-                    raise DataDirectoryError(
-                        str(folder), "not a folder", expected="a folder", found="a file"
-                    ) from error
-                except PermissionError as error:
-                    raise DataDirectoryError(str(folder), "cannot be created: permission denied") from error
+            except FileExistsError as error:
+                raise DataDirectoryError(str(folder), "cannot be used", expected="a folder", found="a file") from error
+            except OSError as error:
+                raise DataDirectoryError(str(folder), f"cannot be created: {error.strerror or error}") from error
         sync_folder(self.path)
 
     @property
