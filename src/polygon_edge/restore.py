@@ -240,8 +240,6 @@ class Restore:
             with Ahead(prepared, depth=RUNS_AHEAD, name="prepare") as runs:
                 for run in runs:
                     importer.import_run(run)
-                    if self.stop.is_set():
-                        raise StoppedBySignalError(self.chain.tip[0])
         except StoppedBySignalError as stopped:
             # Whoever noticed it, perhaps while it waited for a silent pipe, need not know the height.
             raise StoppedBySignalError(self.chain.tip[0]) from stopped

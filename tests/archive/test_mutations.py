@@ -75,7 +75,7 @@ def test_damaged_archives_give_records_or_an_error_of_the_family(archives: list[
         ends[type(error).__name__ if error else "read to the end"] += 1
         if error is not None:
             assert 0 <= error.offset <= len(content), number
-                for record in records:
+        for record in records:
             assert content[record.offset : record.offset + len(record.raw)] == record.raw, number
         for before, after in pairwise(records):
             assert before.offset + len(before.raw) == after.offset, number
