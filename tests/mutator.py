@@ -67,7 +67,7 @@ def report(ends: Counter[str]) -> None:
 
 def generator(number: int) -> random.Random:
     """The source of chance of mutant `number`."""
-    return random.Random(SEED << 64 | number)  # noqa: S311 - repeatable is what is wanted here
+    return random.Random(SEED << 64 | number)
 
 
 def damaged_bytes(chance: random.Random, content: bytes, others: Sequence[bytes]) -> bytes:
@@ -126,7 +126,7 @@ def _places(value: object) -> Iterator[tuple[Any, Any]]:
             yield from _places(inner)
 
 
-def _damage_place(chance: random.Random, container: Any, key: Any) -> None:  # noqa: ANN401 - JSON is of any type
+def _damage_place(chance: random.Random, container: Any, key: Any) -> None:
     value = container[key]
     match chance.randrange(7):
         case 0:

@@ -24,6 +24,7 @@ from polygon_edge.errors import (
     ArchiveMetadataError,
     BlockRuleError,
     ConsensusFileError,
+    DataDirectoryError,
     Rule,
     StoppedBySignalError,
 )
@@ -88,6 +89,10 @@ class Archive(Protocol):
 
     def runs(self, max_blocks: int, max_bytes: int) -> Iterator[Sequence[RawRecord]]:
         """Yield the remaining records in lists of bounded size; raise at the first that is broken, after the rest."""
+        ...
+
+    def check_end(self, last_number: int | None = None) -> None:
+        """Raise when the blocks read, the last of them `last_number`, are not what the metadata promises."""
         ...
 
 
@@ -179,7 +184,11 @@ class Restore:
         size = self.archive.size
         if size is not None and head == 0 and self.to is None:
             self.directory.require_free(size * LEAST_BYTES_PER_ARCHIVE_BYTE)
-        earlier = self.directory.read_mark()
+        try:
+            earlier = self.directory.read_mark()
+        except DataDirectoryError as error:
+            logger.warning("%s; the promise of this archive takes its place", error)
+            earlier = None
         # A part of what an earlier, unfinished restore promised does not make the rest of that promise void.
         if earlier is None or earlier.end < self._target:
             metadata = self.archive.metadata
@@ -234,7 +243,7 @@ class Restore:
             stop=self.stop,
             source_name=self.archive.name,
         )
-        new = NewRecords(self, report.genesis_hash, report.head)
+        new = NewRecords(self, report.head)
         try:
             prepared = prepared_runs(core_rules(rules), new.runs())
             with Ahead(prepared, depth=RUNS_AHEAD, name="prepare") as runs:
@@ -265,24 +274,32 @@ class Restore:
 
     def _check_promise(self, new: NewRecords) -> None:
         """Hold what was read against the metadata (D-15): fewer blocks are an error, the rest a warning by default."""
-        name, promised, offset = self.archive.name, self.archive.metadata.height, self.archive.offset
-        last = new.last
-        if self.to is not None and new.reached_limit:
-            return
-        if last is None or last < self._target:
-            found = "no blocks" if last is None else f"the end after block {last}"
+        archive, last = self.archive, new.last
+        if self.to is not None and (last is None or last < self.to):
+            found = "no blocks" if last is None else f"end after block {last}"
             raise ArchiveIncompleteError(
-                name, offset, "the archive ends early", expected=f"blocks up to {self._target}", found=found
+                archive.name, archive.offset, "the archive ends early", expected=f"blocks up to {self.to}", found=found
             )
-        if last > promised:
-            self._doubt("metadata height does not match the last block", promised, last)
-        elif self.archive.metadata.hash not in {self.chain.canonical_hash(last), self.chain.plain_hash(last)}:
-            self._doubt(
-                "metadata hash is not the last block's", self.archive.metadata.hash, self.chain.canonical_hash(last)
+        if self.to is not None and (new.reached_limit or self.to < archive.metadata.height):
+            return
+        try:
+            archive.check_end(last)
+        except ArchiveMetadataError as doubt:
+            self._doubt(doubt)
+            return
+        if last is None or archive.metadata.hash in {self.chain.canonical_hash(last), self.chain.plain_hash(last)}:
+            return
+        self._doubt(
+            ArchiveMetadataError(
+                archive.name,
+                0,
+                "metadata hash is not the last block's",
+                expected=archive.metadata.hash,
+                found=self.chain.canonical_hash(last),
             )
+        )
 
-    def _doubt(self, problem: str, expected: object, found: object) -> None:
-        doubt = ArchiveMetadataError(self.archive.name, 0, problem, expected=expected, found=found)
+    def _doubt(self, doubt: ArchiveMetadataError) -> None:
         if self.strict:
             raise doubt
         logger.warning("%s", doubt)
@@ -295,9 +312,8 @@ class NewRecords:
     in the Go client (§1.5). Whatever does not follow is left to the importer, which names the rule.
     """
 
-    def __init__(self, restore: Restore, genesis_hash: bytes, head: int) -> None:
+    def __init__(self, restore: Restore, head: int) -> None:
         self._restore = restore
-        self._genesis_hash = genesis_hash
         self._head = head
         self.last: int | None = None
         self.reached_limit = False

@@ -326,7 +326,8 @@ def test_the_end_is_compared_with_the_promise() -> None:
 
     read(archive_of(0, 1, 2)).check_end()
     read(archive_of(0, 1, 2)).check_end(2)
-    read(archive_of(0, 1, 2, promised=0)).check_end()
+    with pytest.raises(ArchiveMetadataError, match="expected 0, found 2"):
+        read(archive_of(0, 1, 2, promised=0)).check_end()
     with pytest.raises(ArchiveIncompleteError, match="expected blocks up to 5, found end after block 2"):
         read(archive_of(0, 1, 2, promised=5)).check_end()
     with pytest.raises(ArchiveMetadataError, match="expected 1, found 2"):

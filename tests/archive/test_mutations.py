@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pytest
+from tests.mutator import damaged_bytes, generator, mutations, report
 
 from polygon_edge import _core
 from polygon_edge.archive.flat import FlatArchive, Metadata, Record, decode_metadata, encode_metadata
 from polygon_edge.chain.block import block_number
 from polygon_edge.chain.rlp import RlpError
 from polygon_edge.errors import ArchiveError
-from tests.mutator import damaged_bytes, generator, mutations, report
 
 DATA = Path(__file__).parent.parent / "data"
 

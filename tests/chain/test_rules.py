@@ -39,14 +39,6 @@ def test_the_rules_come_from_the_genesis_file() -> None:
     assert (rules.epoch_size, rules.quorum_size_block) == (20, 5)
 
 
-def test_a_fork_is_active_from_its_block_on_and_an_absent_one_never() -> None:
-    rules = rules_of(genesis())
-    assert rules.is_active("homestead", 0)
-    assert not rules.is_active("istanbul", 9)
-    assert rules.is_active("istanbul", 10)
-    assert not rules.is_active("byzantium", 1 << 63)
-
-
 @pytest.mark.parametrize(
     ("engine", "forks", "path"),
     [

@@ -22,7 +22,6 @@ from polygon_edge.consensus.validators import (
     ValidatorSet,
     Vote,
     prune,
-    quorum,
     resume,
     snapshot_at,
     start_state,
@@ -61,19 +60,6 @@ def run(chain: Snapshots, last: int, *votes: Vote) -> Plan:
     plan = chain.plan(chain.last_block + 1, last, votes, hash_of)
     chain.commit(plan, plan.last, hash_of)
     return plan
-
-
-# --- quorum
-
-
-@pytest.mark.parametrize(
-    ("size", "legacy", "optimal"),
-    [(1, 1, 1), (2, 1, 2), (3, 1, 3), (4, 3, 3), (5, 3, 4), (6, 3, 4), (7, 5, 5), (8, 5, 6), (10, 7, 7), (100, 67, 67)],
-)
-def test_quorum_changes_at_its_block(size: int, legacy: int, optimal: int) -> None:
-    assert quorum(size, 9, 10) == legacy
-    assert quorum(size, 10, 10) == optimal
-    assert quorum(size, 0, 0) == optimal
 
 
 # --- votes

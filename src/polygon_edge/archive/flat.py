@@ -239,8 +239,8 @@ class FlatArchive:
         """Check, after the last record, that the archive holds what its metadata promised.
 
         `last_number` is the height of the last block as the caller decoded it; without it, the last record's own claim.
-        Promised 0 with more blocks is what Go writes for `--to 0` (§1.3) and passes. Raises ArchiveIncompleteError when
-        blocks are missing, ArchiveMetadataError when there are more than promised.
+        Raises ArchiveIncompleteError when blocks are missing, ArchiveMetadataError when there are more than promised,
+        as in what Go writes for `--to 0` (§1.3).
         """
         promised = self.metadata.height
         due = self.expected_height
@@ -248,7 +248,7 @@ class FlatArchive:
             last_number = due - 1
         if last_number is None or last_number < promised:
             raise self._incomplete(last_number)
-        if last_number > promised > 0:
+        if last_number > promised:
             raise ArchiveMetadataError(
                 self.name, 0, "metadata height does not match the last block", expected=promised, found=last_number
             )

@@ -31,11 +31,6 @@ class Rules:
     epoch_size: int
     quorum_size_block: int
 
-    def is_active(self, fork: str, number: int) -> bool:
-        """Whether `fork` is active in block `number` (§5.4: from its block on)."""
-        first = self.forks.get(fork)
-        return first is not None and number >= first
-
 
 def rules_of(genesis: Genesis) -> Rules:
     """Choose the rules of the chain that `genesis` starts.

@@ -87,14 +87,6 @@ class Plan(NamedTuple):
     state: SnapshotState
 
 
-def quorum(size: int, number: int, quorum_size_block: int) -> int:
-    """Return how many of `size` validators must seal block `number` (§5.4)."""
-    faulty = (size - 1) // 3
-    if number < quorum_size_block:
-        return 2 * faulty + 1
-    return size if faulty == 0 else (2 * size + 2) // 3
-
-
 def start_state(genesis_hash: bytes, validators: ValidatorSet) -> SnapshotState:
     """Return the state at block 0."""
     return SnapshotState((Snapshot(0, genesis_hash, (), validators),), 0)
