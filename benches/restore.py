@@ -1,16 +1,18 @@
 """Restores the recorded load chains and prints how fast, beside the signature bound and, if asked, the Go client.
 
-The bound is the time that preparing alone takes for the same runs: decoding, hashes, roots and above all every signature
-of the chain, on all cores. Nothing that executes or writes can be faster than what has to be recovered first, so the ratio
-says what all the rest costs. Each measurement is a process of its own, so that the peak of its memory is its own.
+The bound is the time that preparing alone takes for the same runs: decoding, hashes, roots and above all every
+signature of the chain, on all cores. Nothing that executes or writes can be faster than what has to be recovered first,
+so the ratio says what all the rest costs. Each measurement is a process of its own, so that the peak of its memory is
+its own.
 
-`--go BINARY` restores each chain with that client right before, in the same invocation: figures of two machines, or of one
-machine at two times, say little about each other.
+`--go BINARY` restores each chain with that client right before, in the same invocation: figures of two machines, or of
+one machine at two times, say little about each other.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import subprocess
@@ -20,12 +22,14 @@ import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import zstandard
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))
+
+from tests.interop.go_node import GoNode  # noqa: E402
 
 from polygon_edge import _core  # noqa: E402
 from polygon_edge.archive.flat import FlatArchive  # noqa: E402
@@ -36,7 +40,9 @@ from polygon_edge.execution import pipeline  # noqa: E402
 from polygon_edge.execution.pipeline import Limits  # noqa: E402
 from polygon_edge.restore import Restore  # noqa: E402
 from polygon_edge.store.data_dir import RESTORE_FOLDERS, DataDirectory  # noqa: E402
-from tests.interop.go_node import GoNode  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 CHAINS = ("transfers", "erc20", "long", "mixed")
 RESULTS = REPOSITORY / "benches" / "results"
@@ -73,7 +79,7 @@ class Trace:
         with self._lock:
             self.spans.append(Span(stage, first, last, round(begin, 4), round(self.now(), 4)))
 
-    def prepare(self, rules: _core.Rules, records: Any, previous: _core.Run | None = None) -> _core.Run:
+    def prepare(self, rules: _core.Rules, records: Sequence[bytes], previous: _core.Run | None = None) -> _core.Run:
         begin = self.now()
         run = _core.prepare(rules, records, previous)
         first, last = run.identity(0), run.identity(len(run) - 1)
@@ -102,7 +108,7 @@ class TracedChain:
         self._chain.commit(executed)
         self._trace.add("commit", *self._ranges.pop(id(executed)), begin)
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return getattr(self._chain, name)
 
 
@@ -116,7 +122,7 @@ class Silent:
 def restore_once(archive: Path, genesis: Path, folder: Path) -> dict[str, Any]:
     """The restore that is measured; returns its document with the trace."""
     trace = Trace()
-    pipeline.prepare = trace.prepare  # type: ignore[assignment]
+    pipeline.prepare = trace.prepare  # type: ignore[attr-defined]
     directory = DataDirectory(folder)
     directory.create(RESTORE_FOLDERS)
     with FlatArchive.open(archive) as source, _core.Chain.open(folder) as chain:
@@ -146,9 +152,7 @@ def in_a_process(*words: object) -> tuple[dict[str, Any], float, int]:
     """Run one measurement in a process of its own: its document, its seconds altogether, its peak memory in bytes."""
     began = time.perf_counter()
     process = subprocess.Popen([sys.executable, __file__, *map(str, words)], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    output = process.stdout.read()
-    process.stdout.close()
+    output = process.stdout.read() if process.stdout else ""
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
@@ -173,18 +177,18 @@ def covered(spans: list[tuple[float, float]], begin: float, end: float) -> float
 def timeline(trace: list[dict[str, Any]]) -> list[str]:
     """One line a stage, one column a slice of time, the darker the busier; last a line with how much overlapped."""
     end = max(span["end"] for span in trace)
-    rows = {
-        stage: [(span["begin"], span["end"]) for span in trace if span["stage"] == stage] for stage in STAGES
-    }
+    rows = {stage: [(span["begin"], span["end"]) for span in trace if span["stage"] == stage] for stage in STAGES}
     lines = []
     for stage in STAGES:
-        shares = [covered(rows[stage], end * column / COLUMNS, end * (column + 1) / COLUMNS) for column in range(COLUMNS)]
+        shares = [
+            covered(rows[stage], end * column / COLUMNS, end * (column + 1) / COLUMNS) for column in range(COLUMNS)
+        ]
         busy = sum(stop - start for start, stop in rows[stage])
         bar = "".join(SHADES[round(share * (len(SHADES) - 1))] for share in shares)
         lines.append(f"  {stage:8} |{bar}| {busy:6.2f} s busy, {len(rows[stage])} runs")
     marks = sorted({mark for spans in rows.values() for span in spans for mark in span})
     at_once = [0.0] * (len(STAGES) + 1)
-    for start, stop in zip(marks, marks[1:], strict=False):
+    for start, stop in itertools.pairwise(marks):
         middle = (start + stop) / 2
         at_once[sum(any(a <= middle < b for a, b in rows[stage]) for stage in STAGES)] += stop - start
     lines.append(
@@ -233,7 +237,8 @@ def line(figures: dict[str, Any]) -> str:
     seconds = figures["seconds"]
     go = figures["go_seconds"]
     return (
-        f"{figures['chain']:10} {seconds:8.2f} {figures['blocks'] / seconds:9.0f} {figures['transactions'] / seconds:9.0f} "
+        f"{figures['chain']:10} {seconds:8.2f} {figures['blocks'] / seconds:9.0f} "
+        f"{figures['transactions'] / seconds:9.0f} "
         f"{figures['gas'] / seconds / 1e6:8.0f} {figures['peak_bytes'] / MIB:9.0f} {figures['bound_seconds']:8.2f} "
         f"{figures['bound_seconds'] / seconds:7.0%} "
         + ("" if go is None else f"{go:8.2f} {go / figures['process_seconds']:6.1f}x")
@@ -241,7 +246,8 @@ def line(figures: dict[str, Any]) -> str:
 
 
 HEADING = (
-    f"{'chain':10} {'seconds':>8} {'blocks/s':>9} {'tx/s':>9} {'Mgas/s':>8} {'peak MiB':>9} {'bound s':>8} {'of it':>7} "
+    f"{'chain':10} {'seconds':>8} {'blocks/s':>9} {'tx/s':>9} {'Mgas/s':>8} {'peak MiB':>9} "
+    f"{'bound s':>8} {'of it':>7} "
     f"{'Go s':>8} {'ratio':>7}"
 )
 

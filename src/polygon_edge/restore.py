@@ -202,7 +202,7 @@ class Restore:
                 for run in runs:
                     importer.import_run(run)
                     if self.stop.is_set():
-                        raise StoppedBySignalError(self.chain.tip[0])
+                        raise StoppedBySignalError(self.chain.tip[0])  # noqa: TRY301 - one of three that notice
         except StoppedBySignalError as stopped:
             # Whoever noticed it, perhaps while it waited for a silent pipe, need not know the height.
             raise StoppedBySignalError(self.chain.tip[0]) from stopped

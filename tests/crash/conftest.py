@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 import pytest
-
 from tests.crash.network import CARRIED, NETWORK, Network, network
 from tests.golden.recorded import read_bytes
 

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.crash.network import CARRIED, Network, complete, head_of, network
 
 FULL = 14
@@ -19,8 +18,10 @@ PROGRAM = [sys.executable, "-m", "polygon_edge.cli.main"]
 LIMITED_PROGRAM = [
     sys.executable,
     "-c",
-    "import resource, sys; from polygon_edge.cli.main import main;"
-    "size = int(sys.argv[1]); resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)); sys.exit(main(sys.argv[2:]))",
+    (
+        "import resource, sys; from polygon_edge.cli.main import main; size = int(sys.argv[1]);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)); sys.exit(main(sys.argv[2:]))"
+    ),
 ]
 
 
@@ -37,7 +38,11 @@ def restore(
     words = ["restore", archive, "--data-dir", directory, "--chain", network.genesis, "--run-blocks", 2]
     with network.archive.open("rb") as stream:
         return subprocess.run(
-            [*program, *map(str, words)], stdin=stream if from_pipe else None, capture_output=True, text=True, check=False
+            [*program, *map(str, words)],
+            stdin=stream if from_pipe else None,
+            capture_output=True,
+            text=True,
+            check=False,
         )
 
 
@@ -93,9 +98,7 @@ def test_a_disk_too_small_for_the_archive_is_refused_before_a_block_is_written(
 
 
 @pytest.mark.parametrize("kibibytes", [64, 150, 256, 384, 500])
-def test_a_disk_that_fills_up_keeps_what_was_committed(
-    carried: Network, small_disk: SmallDisk, kibibytes: int
-) -> None:
+def test_a_disk_that_fills_up_keeps_what_was_committed(carried: Network, small_disk: SmallDisk, kibibytes: int) -> None:
     small_disk.grow(kibibytes)
     directory = small_disk.folder / "data"
     done = restore(PROGRAM, carried, directory, from_pipe=True)
@@ -114,5 +117,3 @@ def test_a_file_that_may_not_grow_is_a_full_disk_as_well(carried: Network, tmp_p
     assert done.returncode == FULL, done.stderr
     assert (head_of(tmp_path) or 0) == (reported(done.stderr) or 0)
     complete(carried, tmp_path)
-
-

@@ -1,5 +1,7 @@
 """A stop by signal: the exit code says so, what was reported is all there, and the same command goes on."""
 
+# ruff: noqa: T201 - the counts are what the proof is worth
+
 from __future__ import annotations
 
 import json
@@ -14,10 +16,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from tests.crash.network import Network, complete, head_of, rounds, seeded
 
 from polygon_edge.consensus.snapshot_files import load_state
 from polygon_edge.store.data_dir import DataDirectory
-from tests.crash.network import Network, complete, head_of, rounds, seeded
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STOPPED = 130

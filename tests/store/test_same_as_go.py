@@ -1,4 +1,4 @@
-"""What a restore writes is what the Go client's own node of that network wrote: every key, every value, and no more (§4)."""
+"""What a restore writes is what a node of the Go client wrote: every key, every value, and no more (§4)."""
 
 from __future__ import annotations
 
@@ -30,8 +30,16 @@ def go_made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module", params=[1, 256], ids=["a commit a block", "one commit"])
 def ours(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ours")
-    words = ["restore", NETWORK / "full.dat", "--data-dir", folder, "--chain", NETWORK / "genesis.json",
-             "--run-blocks", request.param]
+    words = [
+        "restore",
+        NETWORK / "full.dat",
+        "--data-dir",
+        folder,
+        "--chain",
+        NETWORK / "genesis.json",
+        "--run-blocks",
+        request.param,
+    ]
     subprocess.run([sys.executable, "-m", "polygon_edge.cli.main", *map(str, words)], check=True, capture_output=True)
     return folder
 

@@ -1,6 +1,6 @@
 """A file or pipe that can be left while it has nothing to give.
 
-Knows no format. A read from a pipe whose other end is silent never returns by itself, and the operating system starts it
+Knows no format. A read from a pipe whose other end is silent never returns by itself, and the interpreter starts it
 anew after a signal: without this a stop would wait for the writer.
 """
 
