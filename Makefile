@@ -1,7 +1,7 @@
 # Two commands matter: `make test` proves the code, `make demo` restores a real chain. Everything else is a part of them.
 # Targets only name tools; what needs a decision stands in tools/.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check golden bench wheel lock docs crash-proof fuzz-proof interop
+.PHONY: help setup demo test check golden bench bench-restore wheel lock docs crash-proof fuzz-proof interop
 
 BIN := .venv/bin
 # One profile for the linter and the tests, so that LevelDB and the cryptography are built once for both.
@@ -31,8 +31,12 @@ test: check      ## check, then every test of both languages
 golden: setup    ## replay all recorded networks found under POLYGON_EDGE_SHARED
 	$(BIN)/python -m pytest -m shared
 
-bench: setup     ## measure the Rust core
+bench: setup     ## measure the Rust core, then whole restores
 	cargo bench --workspace --locked
+	$(BIN)/python benches/restore.py
+
+bench-restore: setup ## whole restores of the load chains; GO=binary measures that client beside
+	$(BIN)/python benches/restore.py $(if $(GO),--go $(GO))
 
 wheel: setup     ## a wheel for this platform, in dist/
 	$(BIN)/maturin build --release --locked --out dist
@@ -44,7 +48,7 @@ docs: setup      ## the documentation site, in build/site
 	$(BIN)/mkdocs build --strict
 
 crash-proof: setup   ## by hand: kill a restore again and again, reopen, compare
-	$(BIN)/python -m pytest tests/crash
+	POLYGON_EDGE_CRASH_ROUNDS=$${POLYGON_EDGE_CRASH_ROUNDS:-200} $(BIN)/python -m pytest -s tests/crash
 
 fuzz-proof: setup    ## by hand: many more random cases than `make test` draws
 	PROPTEST_CASES=100000 cargo test --workspace --locked
@@ -53,4 +57,4 @@ fuzz-proof: setup    ## by hand: many more random cases than `make test` draws
 		tests/archive/test_mutations.py tests/chain/test_mutations.py tests/consensus/test_mutations.py tests/oracle
 
 interop: setup       ## by hand: against the Go client that the environment names
-	$(BIN)/python -m pytest -m interop
+	$(BIN)/python -m pytest -s -m interop

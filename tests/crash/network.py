@@ -1,4 +1,4 @@
-"""The recorded network that the crash tests restore, how long they do it, and how a directory is looked at afterwards."""
+"""The recorded network that the crash tests restore, for how many rounds, and how a directory is looked at."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def rounds(usual: int) -> int:
 def seeded(what: str) -> random.Random:
     """Chance that the environment can repeat; the seed is printed."""
     seed = int(os.environ.get(SEED) or random.SystemRandom().getrandbits(32))
-    print(f"{what}: {SEED}={seed}")
-    return random.Random(f"{seed} {what}")
+    print(f"{what}: {SEED}={seed}")  # noqa: T201 - what repeats it
+    return random.Random(f"{seed} {what}")  # noqa: S311 - nothing secret
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def complete(network: Network, path: Path) -> RestoreReport:
 
 
 def head_of(path: Path) -> int | None:
-    """Open the databases as they were left, read the head and all accounts of its state; none in a directory without blocks."""
+    """Open the databases as they were left, read the head and all accounts of its state; none without blocks."""
     with _core.Chain.open(path) as chain:
         if chain.head is None:
             return None

@@ -18,8 +18,10 @@ PROGRAM = [sys.executable, "-m", "polygon_edge.cli.main"]
 LIMITED_PROGRAM = [
     sys.executable,
     "-c",
-    "import resource, sys; from polygon_edge.cli.main import main;"
-    "size = int(sys.argv[1]); resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)); sys.exit(main(sys.argv[2:]))",
+    (
+        "import resource, sys; from polygon_edge.cli.main import main; size = int(sys.argv[1]);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)); sys.exit(main(sys.argv[2:]))"
+    ),
 ]
 
 

@@ -1,8 +1,8 @@
 """Restores in a process of its own and says on a pipe what it is about to do and what it has done.
 
-Run as a program: archive, genesis file, data directory, blocks in a run, descriptor to write to. Each line is one word of
-`Word`, for `REPORTED` followed by the height. The lines are written unbuffered, so that the last one read after a kill tells
-where the process died.
+Run as a program: archive, genesis file, data directory, blocks in a run, descriptor to write to. Each line is one word
+of `Word`, for `REPORTED` followed by the height. The lines are written unbuffered, so that the last one read after a
+kill tells where the process died.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 import threading
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from polygon_edge import _core
 from polygon_edge.archive.flat import FlatArchive
@@ -54,7 +54,7 @@ class ToldChain:
         self._chain.commit(executed)
         self._tell(Word.COMMITTED)
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return getattr(self._chain, name)
 
 

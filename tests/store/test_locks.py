@@ -112,10 +112,13 @@ def test_both_locks_are_held_while_a_restore_runs_and_free_right_after(tmp_path:
 
 
 def test_locks_are_free_after_a_kill(tmp_path: Path) -> None:
-    with pytest.raises(BrokenPipeError), live_restore(tmp_path) as process:
-        process.kill()
-        process.wait()
-        assert probe(tmp_path) == all_are("free")
+    restore = live_restore(tmp_path)
+    process = restore.__enter__()
+    process.kill()
+    process.wait()
+    assert probe(tmp_path) == all_are("free")
+    with pytest.raises(BrokenPipeError):
+        restore.__exit__(None, None, None)
 
 
 def test_a_second_restore_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a restore writes is what the Go client's own node of that network wrote: every key, every value, and no more (§4)."""
+"""What a restore writes is what a node of the Go client wrote: every key, every value, and no more (§4)."""
 
 from __future__ import annotations
 
