@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pytest
+from tests.mutator import damaged_bytes, generator, mutations, report
 
 from polygon_edge import _core
 from polygon_edge.archive.flat import FlatArchive, Metadata, Record, decode_metadata, encode_metadata
 from polygon_edge.chain.block import block_number
 from polygon_edge.chain.rlp import RlpError
 from polygon_edge.errors import ArchiveError
-from tests.mutator import damaged_bytes, generator, mutations, report
 
 DATA = Path(__file__).parent.parent / "data"
 
@@ -75,7 +75,7 @@ def test_damaged_archives_give_records_or_an_error_of_the_family(archives: list[
         ends[type(error).__name__ if error else "read to the end"] += 1
         if error is not None:
             assert 0 <= error.offset <= len(content), number
-                for record in records:
+        for record in records:
             assert content[record.offset : record.offset + len(record.raw)] == record.raw, number
         for before, after in pairwise(records):
             assert before.offset + len(before.raw) == after.offset, number
