@@ -32,8 +32,12 @@ GO_COMMAND_FAILURE = 1
 
 
 def _where(*parts: str | None) -> str:
-    """Join what is known, from the file to the value."""
-    return ": ".join(part for part in parts if part)
+    """Join what is known, from the file to the value.
+
+    A message may quote a hostile file: what a terminal could take for a command is escaped.
+    """
+    text = ": ".join(part for part in parts if part)
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def _shown(value: object) -> str:
