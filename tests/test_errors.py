@@ -36,6 +36,7 @@ def test_a_broken_rule_without_an_archive_names_the_block_only() -> None:
         (Rule.NUMBER, "number", "block 5: number: expected a, found b"),
         (Rule.COMMITTED_SEALS, "seals", "block 5: committed seals: expected a, found b"),
         (Rule.COMMITTED_SEALS, "seal 0", "block 5: committed seals: seal 0: expected a, found b"),
+        (Rule.EXTRA_DATA, "extra data at byte 32", "block 5: extra data: at byte 32: expected a, found b"),
         (Rule.EXECUTION, "gasUsed", "block 5: execution: gasUsed: expected a, found b"),
     ],
 )

@@ -210,7 +210,7 @@ class BlockRuleError(PolygonEdgeError):
         self.found = found
         self.file = file
         place = None if offset is None else f"byte {offset}"
-        said = None if what is None or what in rule.value else what
+        said = None if what is None or what in rule.value else what.removeprefix(rule.value).lstrip()
         super().__init__(_where(file, place, f"block {number}", rule.value, said, _comparison(expected, found)))
 
 
