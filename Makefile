@@ -29,7 +29,7 @@ test: check      ## check, then every test of both languages
 	cargo test --workspace --locked
 
 golden: setup    ## replay all recorded networks found under POLYGON_EDGE_SHARED
-	$(BIN)/python -m pytest -m shared
+	$(BIN)/python -m pytest tests/golden
 
 bench: setup     ## measure the Rust core, then whole restores
 	cargo bench --workspace --locked

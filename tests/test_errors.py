@@ -11,6 +11,7 @@ from polygon_edge.errors import (
     BlockRuleError,
     DataDirectoryError,
     DiskFullError,
+    GenesisError,
     Rule,
     StoppedBySignalError,
 )
@@ -35,6 +36,7 @@ def test_a_broken_rule_without_an_archive_names_the_block_only() -> None:
         (Rule.NUMBER, "number", "block 5: number: expected a, found b"),
         (Rule.COMMITTED_SEALS, "seals", "block 5: committed seals: expected a, found b"),
         (Rule.COMMITTED_SEALS, "seal 0", "block 5: committed seals: seal 0: expected a, found b"),
+        (Rule.EXTRA_DATA, "extra data at byte 32", "block 5: extra data: at byte 32: expected a, found b"),
         (Rule.EXECUTION, "gasUsed", "block 5: execution: gasUsed: expected a, found b"),
     ],
 )
@@ -47,6 +49,12 @@ def test_a_broken_rule_is_not_said_twice(rule: Rule, what: str, text: str) -> No
 def test_a_path_is_not_said_twice() -> None:
     assert str(DataDirectoryError("/data", "/data/trie not found")) == "/data/trie not found"
     assert str(DataDirectoryError("/data", "not found")) == "/data: not found"
+
+
+def test_a_message_cannot_command_a_terminal() -> None:
+    error = GenesisError("g.json", "params.\x1b[2J", "a fork", "two\nlines, and 日本語")
+    assert str(error) == "g.json: params.\\x1b[2J: expected a fork, found two\\nlines, and 日本語"
+    assert error.path == "params.\x1b[2J"
 
 
 def test_a_medium_that_gave_nothing_has_no_byte() -> None:

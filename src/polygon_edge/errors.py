@@ -32,8 +32,12 @@ GO_COMMAND_FAILURE = 1
 
 
 def _where(*parts: str | None) -> str:
-    """Join what is known, from the file to the value."""
-    return ": ".join(part for part in parts if part)
+    """Join what is known, from the file to the value.
+
+    A message may quote a hostile file: what a terminal could take for a command is escaped.
+    """
+    text = ": ".join(part for part in parts if part)
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def _shown(value: object) -> str:
@@ -206,7 +210,7 @@ class BlockRuleError(PolygonEdgeError):
         self.found = found
         self.file = file
         place = None if offset is None else f"byte {offset}"
-        said = None if what is None or what in rule.value else what
+        said = None if what is None or what in rule.value else what.removeprefix(rule.value).lstrip()
         super().__init__(_where(file, place, f"block {number}", rule.value, said, _comparison(expected, found)))
 
 

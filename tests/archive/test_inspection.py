@@ -13,7 +13,10 @@ from polygon_edge.archive import inspection
 from polygon_edge.archive.flat import FlatArchive, Metadata, encode_metadata
 from polygon_edge.archive.info import ArchiveInfo, HashRule
 from polygon_edge.archive.inspection import inspect
+from polygon_edge.chain import rlp
 from polygon_edge.chain.genesis import load_genesis
+from polygon_edge.chain.rlp import Item
+from polygon_edge.cli import stop
 from polygon_edge.cli.main import main
 from polygon_edge.errors import (
     ArchiveIncompleteError,
@@ -28,6 +31,12 @@ NETWORK = DATA / "v0.6.3" / "poa-ecdsa"
 MALFORMED = DATA / "malformed"
 # Recorded chains whose hash rule this version does not know.
 UNKNOWN_RULE = {"polybft"}
+
+
+@pytest.fixture(autouse=True)
+def signals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Signals stay with the test runner when a test runs a command."""
+    monkeypatch.setattr(stop, "install", lambda: None)
 
 
 def content_of(file: Path) -> bytes:
@@ -147,6 +156,9 @@ def test_where_no_rule_fits_it_says_so(shared: Path) -> None:
     assert found.last is not None
     assert found.last.hash is None
     assert found.broken_link_count == 0
+    genesis = load_genesis(shared / "golden" / "v1.3.2" / "polybft" / "genesis.json")
+    with FlatArchive.open(shared / "golden" / "v1.3.2" / "polybft" / "full.dat") as archive:
+        assert inspect(archive, genesis).reason == "the engine polybft has a rule of its own"
 
 
 def test_one_block_does_not_tell_its_rule() -> None:
@@ -255,10 +267,10 @@ def test_metadata_alone_is_a_promise_not_kept() -> None:
 
 
 def test_a_signal_ends_it() -> None:
-    stop = threading.Event()
-    stop.set()
+    stopped = threading.Event()
+    stopped.set()
     with pytest.raises(StoppedBySignalError):
-        inspect(FlatArchive(io.BytesIO(archive_of(records())), "a.dat"), None, stop)
+        inspect(FlatArchive(io.BytesIO(archive_of(records())), "a.dat"), None, stopped)
 
 
 def test_the_command_prints_one_document(capsys: pytest.CaptureFixture[str]) -> None:
@@ -281,3 +293,85 @@ def test_the_command_prints_what_is_good_and_then_fails(capsys: pytest.CaptureFi
 def test_a_file_that_is_not_there_is_an_archive_error(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["archive", "info", str(tmp_path / "no.dat")]) == 10
     assert "No such file" in capsys.readouterr().err
+
+
+def text_of(content: bytes, folder: Path, capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, str]:
+    file = folder / "a.dat"
+    file.write_bytes(content)
+    exit_code = main(["archive", "info", str(file), *options])
+    return exit_code, capsys.readouterr().out
+
+
+def test_the_text_names_each_fault_with_its_byte(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    blocks = records()
+    blocks[7] = altered(blocks[7], 6 + 33 + 33 + 21 + 10)
+    exit_code, text = text_of(archive_of([*blocks[:20], blocks[19], *blocks[21:]]), tmp_path, capsys)
+    eighth, repeated = 35 + sum(map(len, blocks[:8])), 35 + sum(map(len, blocks[:20]))
+    assert exit_code == 11
+    assert f"byte {eighth}: block 8, parent hash is not the hash of block 7" in text
+    assert f"byte {repeated}: block 19 again" in text
+    assert f"byte {repeated + len(blocks[19])}: block 21, due was 20" in text
+    assert "height yes, hash no" in text
+
+
+def test_the_text_lists_ten_faults_and_says_that_there_are_more(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    exit_code, text = text_of(archive_of(records()[::2]), tmp_path, capsys)
+    assert exit_code == 10
+    assert text.count("due was") == 10
+    assert "and more" in text
+    assert "cannot tell: no known rule links the blocks" in text
+    assert "height yes, hash cannot be told" in text
+
+
+def test_the_text_says_what_a_genesis_file_adds(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    chain = ("--chain", str(NETWORK / "genesis.json"))
+    assert "not compared" in text_of((NETWORK / "part-51-100.dat").read_bytes(), tmp_path, capsys, *chain)[1]
+    assert "this archive's" in text_of((MALFORMED / "good.dat").read_bytes(), tmp_path, capsys, *chain)[1]
+    other = ("--chain", str(DATA / "quirks" / "v0.6.3" / "all-fuzz" / "genesis.json"))
+    exit_code, text = text_of((MALFORMED / "good.dat").read_bytes(), tmp_path, capsys, *other)
+    assert exit_code == 11
+    assert "NOT this archive's" in text
+    assert "plain header hash" in text_of((NETWORK / "part-0-50.dat").read_bytes(), tmp_path, capsys)[1]
+
+
+def test_the_text_of_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    exit_code, text = text_of(archive_of([]), tmp_path, capsys)
+    assert exit_code == 10
+    assert "no: there is no block" in text
+    assert inspected(archive_of([])).document()["first"] is None
+
+
+def test_a_moment_beyond_the_calendar_is_a_number(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    header: list[Item] = [bytes(32), bytes(32), bytes(20), bytes(32), bytes(32), bytes(32), bytes(256)]
+    header += [b"\x01", b"\x01", b"", b"", b"\xff" * 8, bytes(32), bytes(32), bytes(8)]
+    text = text_of(archive_of([rlp.encode([header, [], []])], promised=1), tmp_path, capsys)[1]
+    assert f"timestamp {2**64 - 1}" in text
+
+
+def test_a_block_that_cannot_be_decoded_ends_it() -> None:
+    blocks = records()
+    blocks[5] = rlp.encode([[b"\x05"], [], []])
+    found = inspected(archive_of(blocks))
+    fault = found.fault()
+    assert isinstance(fault, ArchiveRecordError)
+    assert (fault.height, fault.offset) == (5, 35 + sum(map(len, blocks[:5])))
+    assert found.blocks == 5
+
+
+def test_a_switch_in_the_last_block_still_has_a_hash(shared: Path) -> None:
+    blocks = records(shared / "golden" / "v0.6.3" / "switch-type" / "full.dat")
+    found = inspected(archive_of(blocks[:26], promised=25))
+    assert found.last is not None
+    block_hash = rlp_parent_hash(blocks[26])
+    assert found.last.hash == block_hash
+    promised = inspected(encode_metadata(Metadata(25, block_hash)) + b"".join(blocks[:26]))
+    assert promised.metadata_hash_is == "block hash"
+
+
+def rlp_parent_hash(block: bytes) -> bytes:
+    (header, _, _) = rlp.decode(block)
+    assert isinstance(header, list)
+    assert isinstance(header[0], bytes)
+    return header[0]

@@ -111,45 +111,45 @@ class _Inspection:
 
     def _take_run(self, records: Sequence[Record]) -> None:
         """Take one run of records, up to the first that is no block."""
-        summaries = self._summarise(records, Types(self._type, self._type))
-        good = next((index for index, summary in enumerate(summaries) if isinstance(summary, str)), len(summaries))
-        for index in range(good):
+        info = self._info
+        summaries = self._summarise(records)
+        for index, record in enumerate(records):
             summary = summaries[index]
             if isinstance(summary, str):
-                raise TypeError(summary)
-            kind, rule = self._type, self._info.rule
-            self._take(records[index], summary)
-            if (kind, rule) != (self._type, self._info.rule):
-                # Hashes from here on follow another rule than the run was summarised by.
-                summaries[index:good] = self._summarise(records[index:good], Types(self._type, self._type))
-                again = summaries[index]
-                if self._tip is not None and not isinstance(again, str):
-                    self._tip = self._tip._replace(hash=again.hash)
-                    self._first = self._tip if self._info.blocks == 1 else self._first
-        if good < len(records):
-            self._info.damage = ArchiveRecordError(
-                self._archive.name,
-                records[good].offset,
-                f"not a block: {summaries[good]}",
-                height=None if self._tip is None else self._tip.summary.number + 1,
-            )
+                height = None if self._tip is None else self._tip.summary.number + 1
+                problem = f"not a block: {summary}"
+                info.damage = ArchiveRecordError(self._archive.name, record.offset, problem, height=height)
+                return
+            before = (info.rule, self._type)
+            self._compare(record, summary)
+            block_hash = summary.hash if info.rule is not None else None
+            if before != (info.rule, self._type) and info.rule is not None:
+                # The run was summarised by another rule than the one that holds from here on.
+                block_hash = _hash(record, info.rule, Types(self._type, self._type))
+                summaries[index + 1 :] = self._summarise(records[index + 1 :])
+            self._add(record, summary, block_hash)
 
-    def _take(self, record: Record, summary: _core.HeaderSummary) -> None:
+    def _compare(self, record: Record, summary: _core.HeaderSummary) -> None:
+        """Hold a block against the one before it: whether it is the next, and names its hash."""
         info, tip = self._info, self._tip
-        if tip is not None:
-            expected = tip.summary.number + 1
-            if summary.number == expected:
-                self._check_link(tip, record, summary)
-            else:
-                info.misplaced_count += 1
-                if len(info.misplaced) < MOST_FAULTS_LISTED:
-                    repeats = record.raw == tip.record.raw
-                    info.misplaced.append(Misplaced(record.offset, expected, summary.number, repeats))
+        if tip is None:
+            return
+        expected = tip.summary.number + 1
+        if summary.number == expected:
+            self._check_link(tip, record, summary)
+            return
+        info.misplaced_count += 1
+        if len(info.misplaced) < MOST_FAULTS_LISTED:
+            repeats = record.raw == tip.record.raw
+            info.misplaced.append(Misplaced(record.offset, expected, summary.number, repeats))
+
+    def _add(self, record: Record, summary: _core.HeaderSummary, block_hash: bytes | None) -> None:
+        info = self._info
         info.blocks += 1
         info.transactions += summary.transactions
         # The gas that a genesis file claims was used by no transaction.
         info.gas += summary.gas_used if summary.number else 0
-        self._tip = _Tip(record, summary, summary.hash if info.rule is not None else None)
+        self._tip = _Tip(record, summary, block_hash)
         if self._first is None:
             self._first = self._tip
 
@@ -205,10 +205,10 @@ class _Inspection:
                 return types
         return None
 
-    def _summarise(self, records: Sequence[Record], types: Types) -> list[_core.HeaderSummary | str]:
+    def _summarise(self, records: Sequence[Record]) -> list[_core.HeaderSummary | str]:
+        """Summarise by the rule and type that hold now; the hashes mean nothing as long as there is no rule."""
         rule = self._info.rule or HashRule.PLAIN_15
-        raw = [record.raw for record in records]
-        return _core.summarise(raw, rule.function, rule.generation, types.own, types.parent)
+        return _core.summarise([record.raw for record in records], rule.function, rule.generation, self._type)
 
     def _finish(self) -> None:
         info, first, tip = self._info, self._first, self._tip

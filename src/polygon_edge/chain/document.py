@@ -46,7 +46,7 @@ class Value:
             # Go replaces bytes that are not UTF-8 instead of failing.
             data = json.loads(text.decode("utf-8", "replace"), object_pairs_hook=_Object, parse_constant=refuse)
         except (ValueError, RecursionError) as problem:
-            raise error("", "JSON", str(problem)) from problem
+            raise error("", "JSON", f"something else: {problem}") from problem
         return cls(data, "", error)
 
     def refuse(self, expected: str, found: str | None = None) -> Exception:
