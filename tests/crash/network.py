@@ -32,8 +32,8 @@ def rounds(usual: int) -> int:
 def seeded(what: str) -> random.Random:
     """Chance that the environment can repeat; the seed is printed."""
     seed = int(os.environ.get(SEED) or random.SystemRandom().getrandbits(32))
-    print(f"{what}: {SEED}={seed}")  # noqa: T201 - what repeats it
-    return random.Random(f"{seed} {what}")  # noqa: S311 - nothing secret
+    print(f"{what}: {SEED}={seed}")
+    return random.Random(f"{seed} {what}")
 
 
 @dataclass(frozen=True)

@@ -62,14 +62,14 @@ class GoNode:
             self.process.wait()
             raise
 
-    def ask(self, method: str, *parameters: object) -> Any:  # noqa: ANN401 - JSON
+    def ask(self, method: str, *parameters: object) -> Any:
         """Return the answer's document; raises OSError while nobody listens."""
         question = {"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}
         request = urllib.request.Request(self._url, json.dumps(question).encode())  # noqa: S310 - the local node
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - as above
             return json.loads(answer.read())
 
-    def result(self, method: str, *parameters: object) -> Any:  # noqa: ANN401 - JSON
+    def result(self, method: str, *parameters: object) -> Any:
         """Return the answer's result; raises KeyError for an error."""
         return self.ask(method, *parameters)["result"]
 

@@ -47,7 +47,7 @@ class TwinChain:
         genesis = genesis_of(rules, alloc, bytes(32) + encode([list(validators), b"", []]))
         return cls(rules, genesis, accounts)
 
-    def next_block(self, **changes: Any) -> Block:  # noqa: ANN401 - as many types as fields
+    def next_block(self, **changes: Any) -> Block:
         """An empty block 1; `changes` are fields of `Block`."""
         block = Block(
             number=1,

@@ -38,7 +38,7 @@ def test_state_root_of_an_alloc(alloc: dict[bytes, Account]) -> None:
 @examples(8)
 @given(st.randoms(use_true_random=False), st.integers(100, 1_000))
 def test_state_root_of_a_large_alloc(chance: random.Random, size: int) -> None:
-    seeded = random.Random(chance.getrandbits(64))  # noqa: S311 - drawn by hypothesis, whose own is slow for so many
+    seeded = random.Random(chance.getrandbits(64))
     alloc = {
         seeded.randbytes(20): Account(
             balance=seeded.getrandbits(seeded.randrange(256)),

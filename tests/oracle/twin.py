@@ -25,7 +25,7 @@ EMPTY_CODE_HASH = keccak(b"")
 ISTANBUL_DIGEST = bytes.fromhex("63746963616c2062797a616e74696e65206661756c7420746f6c6572616e6365")
 
 
-def encode(item: Any) -> bytes:  # noqa: ANN401 - nested lists of any depth
+def encode(item: Any) -> bytes:
     """RLP by the `rlp` package."""
     encoded: bytes = rlp.encode(item)
     return encoded
