@@ -236,16 +236,24 @@ def test_the_mark_of_a_stopped_restore_names_the_height_asked_for(node: Node, bl
 
 
 def test_a_height_beyond_the_end_is_an_error_each_time_until_another_is_asked_for(
-    node: Node, blocks: list[bytes], caplog: pytest.LogCaptureFixture
+    node: Node, blocks: list[bytes]
 ) -> None:
     for _ in range(2):
         with pytest.raises(ArchiveIncompleteError, match=r"expected blocks up to 30, found the end after block 24"):
             node.restore(archive_of(blocks), to=30)
         assert node.head == HEAD
         assert node.directory.read_mark() == RestoreMark(HEAD, sealed_header(blocks[HEAD]).hash, 30)
-    assert not caplog.records
     node.restore(archive_of(blocks))
-    assert "an earlier restore wanted block 30; this one is complete at block 24" in caplog.text
+    assert not node.directory.is_unfinished
+
+
+def test_a_height_that_is_damaged_in_the_metadata_marks_no_longer_than_until_its_block_is_there(
+    node: Node, blocks: list[bytes]
+) -> None:
+    with pytest.raises(ArchiveIncompleteError, match="expected blocks up to 99"):
+        node.restore(archive_of(blocks, promised=99))
+    assert node.directory.read_mark() == RestoreMark(99, sealed_header(blocks[HEAD]).hash)
+    node.restore(archive_of(blocks))
     assert not node.directory.is_unfinished
 
 

@@ -160,6 +160,7 @@ class Restore:
         if not self._is_complete():
             self._mark(number)
             self._import(rules, report)
+        self._settle_kept_promise(report.head)
         self._settle_mark(report.head)
         report.state_root = self.chain.state_root
         report.seconds = time.monotonic() - started
@@ -170,6 +171,19 @@ class Restore:
         """The height that ends this restore."""
         promised = self.archive.metadata.height
         return promised if self.to is None else self.to
+
+    def _settle_kept_promise(self, head: int) -> None:
+        """Take away the mark of an archive whose last block is there, although a greater height was wanted.
+
+        That height was damaged in its metadata, or lay beyond its end: no archive of the chain may ever reach it.
+        """
+        mark = self.directory.read_mark()
+        if mark is None or mark.height == 0:
+            return
+        for number in (min(head, mark.height), head):
+            if mark.hash in {self.chain.canonical_hash(number), self.chain.plain_hash(number)}:
+                self.directory.remove_mark()
+                return
 
     def _is_complete(self) -> bool:
         """Whether the chain holds what the archive promises already, so that nothing has to be read."""

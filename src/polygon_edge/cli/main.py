@@ -22,24 +22,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     import click  # noqa: PLC0415
 
     from polygon_edge.cli.commands import root  # noqa: PLC0415
-    from polygon_edge.errors import PolygonEdgeError  # noqa: PLC0415
+    from polygon_edge.errors import DiskFullError, PolygonEdgeError, UsageError  # noqa: PLC0415
 
     words = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        root.main(args=words, prog_name="polygon-edge", standalone_mode=False)
+        ended = root.main(args=words, prog_name="polygon-edge", standalone_mode=False)
     except PolygonEdgeError as error:
         click.echo(json.dumps(error.document()) if "--json" in words else f"Error: {error}", err=True)
         return error.exit_code
-    except click.exceptions.Exit as ended:
-        return ended.exit_code
     except click.ClickException as error:
-        error.show()
+        if "--json" in words:
+            document = {"error": error.format_message(), "kind": UsageError.__name__, "exit_code": error.exit_code}
+            click.echo(json.dumps(document), err=True)
+        else:
+            error.show()
         return error.exit_code
     except BrokenPipeError:
         # Whoever read our output is gone; keep the interpreter from writing to it once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OUTPUT_GONE_EXIT_CODE
-    return 0
+    except OSError as error:
+        # What no verb foresaw, such as a file system that turned read-only: the disk refused.
+        exit_code = DiskFullError.exit_code
+        document = {"error": str(error), "kind": type(error).__name__, "exit_code": exit_code}
+        click.echo(json.dumps(document) if "--json" in words else f"Error: {error}", err=True)
+        return exit_code
+    # Click hands on what a command gave to `Context.exit`.
+    return ended if isinstance(ended, int) else 0
 
 
 def run() -> None:
