@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+import fcntl
 import io
 import json
+import signal
+import subprocess
+import sys
+import termios
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -375,3 +381,23 @@ def rlp_parent_hash(block: bytes) -> bytes:
     assert isinstance(header, list)
     assert isinstance(header[0], bytes)
     return header[0]
+
+
+def test_a_silent_pipe_can_be_left_by_a_signal() -> None:
+    command = [sys.executable, "-m", "polygon_edge.cli.main", "archive", "info", "-"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.write(archive_of(records()[:5]))
+        process.stdin.flush()
+        # The pipe is empty once all was read: from then on the program waits.
+        deadline = time.monotonic() + 60
+        while unread(process.stdin.fileno()) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+        assert b"stopped by a signal" in process.stderr.read()
+
+
+def unread(descriptor: int) -> int:
+    return int.from_bytes(fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)), sys.byteorder)

@@ -9,7 +9,14 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from polygon_edge.errors import ArchiveIncompleteError, ArchiveRecordError, BlockRuleError, PolygonEdgeError, Rule
+from polygon_edge.errors import (
+    ArchiveError,
+    ArchiveIncompleteError,
+    ArchiveRecordError,
+    BlockRuleError,
+    PolygonEdgeError,
+    Rule,
+)
 
 if TYPE_CHECKING:
     from polygon_edge.archive.flat import Metadata
@@ -68,7 +75,7 @@ class End:
 
 @dataclass(slots=True)
 class ArchiveInfo:
-    """What was found in an archive, up to its end or up to `damage`.
+    """What was found in an archive, up to its end or up to `damage`; `incomplete` when it ends before it promised.
 
     `rule` is None when no rule fits or there is but one block to tell from, `reason` then says which. `gas` is that of
     the blocks above 0. `genesis_hash` is the one computed from a genesis file, None without one or when this version
@@ -92,7 +99,8 @@ class ArchiveInfo:
     validator_types: list[ValidatorType] = field(default_factory=list)
     last_plain_hashes: tuple[bytes, ...] = ()
     genesis_hash: bytes | None = None
-    damage: PolygonEdgeError | None = None
+    damage: ArchiveError | None = None
+    incomplete: ArchiveIncompleteError | None = None
 
     @property
     def keeps_height(self) -> bool:
@@ -139,18 +147,7 @@ class ArchiveInfo:
             faults.append((self.broken_links[0].offset, self._broken_link(self.broken_links[0])))
         if faults:
             return min(faults, key=lambda fault: fault[0])[1]
-        if self.damage is not None:
-            return self.damage
-        if self.last is None or self.last.number < self.metadata.height:
-            found = "no blocks" if self.last is None else f"the end after block {self.last.number}"
-            return ArchiveIncompleteError(
-                self.file,
-                self.size,
-                "the archive ends early",
-                expected=f"blocks up to {self.metadata.height}",
-                found=found,
-            )
-        return None
+        return self.damage or self.incomplete
 
     def _foreign_genesis(self) -> BlockRuleError:
         number = 0 if self.first is None else self.first.number

@@ -15,6 +15,8 @@ from polygon_edge.chain.genesis_block import genesis_block
 from polygon_edge.chain.rules import rules_of
 from polygon_edge.errors import (
     ArchiveError,
+    ArchiveIncompleteError,
+    ArchiveMetadataError,
     ArchiveRecordError,
     StoppedBySignalError,
     UnsupportedGenesisError,
@@ -106,8 +108,19 @@ class _Inspection:
         except ArchiveError as error:
             info.damage = error
         info.size = self._archive.size or self._archive.offset
+        if info.damage is None:
+            self._check_end()
         self._finish()
         return info
+
+    def _check_end(self) -> None:
+        try:
+            self._archive.check_end(None if self._tip is None else self._tip.summary.number)
+        except ArchiveIncompleteError as error:
+            self._info.incomplete = error
+        except ArchiveMetadataError:
+            # More than promised: every block can be restored, `keeps_height` tells.
+            return
 
     def _take_run(self, records: Sequence[Record]) -> None:
         """Take one run of records, up to the first that is no block."""

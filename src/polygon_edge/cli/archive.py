@@ -8,12 +8,11 @@ from pathlib import Path
 
 import click
 
-from polygon_edge.archive.flat import FlatArchive
 from polygon_edge.archive.info import ArchiveInfo, End
 from polygon_edge.archive.inspection import MOST_FAULTS_LISTED, inspect
 from polygon_edge.chain.genesis import load_genesis
+from polygon_edge.cli.archive_input import open_archive
 from polygon_edge.cli.stop import stop_requested
-from polygon_edge.errors import ArchiveReadError
 
 FAULTS_PRINTED = 10
 
@@ -35,11 +34,7 @@ def info(archive: str, chain: Path | None, as_json: bool) -> None:
     up to the damage, then the command fails.
     """
     genesis = None if chain is None else load_genesis(chain)
-    try:
-        source = FlatArchive.open(archive)
-    except OSError as error:
-        raise ArchiveReadError(archive, 0, error) from error
-    with source:
+    with open_archive(archive) as source:
         found = inspect(source, genesis, stop_requested)
     click.echo(json.dumps(found.document()) if as_json else _text(found))
     fault = found.fault()
