@@ -239,7 +239,7 @@ def test_a_height_beyond_the_end_is_an_error_each_time_until_another_is_asked_fo
     node: Node, blocks: list[bytes]
 ) -> None:
     for _ in range(2):
-        with pytest.raises(ArchiveIncompleteError, match=r"expected blocks up to 30, found the end after block 24"):
+        with pytest.raises(ArchiveIncompleteError, match=r"expected blocks up to 30, found .*end after block 24"):
             node.restore(archive_of(blocks), to=30)
         assert node.head == HEAD
         assert node.directory.read_mark() == RestoreMark(HEAD, sealed_header(blocks[HEAD]).hash, 30)

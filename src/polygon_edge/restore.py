@@ -231,6 +231,8 @@ class Restore:
         snapshots = self._snapshots(rules, report)
 
         def on_imported(imported: Imported) -> None:
+            if imported.last >= self._target:
+                self._settle_kept_promise(imported.last)
             if report.first is None:
                 report.first = imported.first
             report.head = report.last = imported.last

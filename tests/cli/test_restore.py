@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import os
 import pty
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -51,7 +51,7 @@ def test_the_text_says_what_was_done(good: Path, poa: Network, command: Command,
     assert first.output.startswith(f"restored blocks 1 to {HEAD}: ")
     assert "restore finished: head 24" in first.errors
     second = command(*words)
-    assert second.output.startswith("nothing to restore: the data directory has every block of the archive\n")
+    assert second.output.startswith("nothing to restore: ")
     assert first.output.splitlines()[1:] == second.output.splitlines()[1:]
     with _core.Chain.open(tmp_path / "node") as chain:
         assert chain.head is not None
@@ -99,11 +99,15 @@ def test_the_archive_may_come_through_a_pipe(good: Path, poa: Network, tmp_path:
 def test_standard_input_is_read_in_this_process_as_well(
     good: Path, poa: Network, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(good.read_bytes()[:20000])))
-    ended = command("restore", "-", "--data-dir", tmp_path / "node", "--chain", poa.genesis)
+    read, write = os.pipe()
+    # Fits into the pipe whole.
+    os.write(write, good.read_bytes()[:20000])
+    os.close(write)
+    with os.fdopen(read) as stream:
+        monkeypatch.setattr(sys, "stdin", stream)
+        ended = command("restore", "-", "--data-dir", tmp_path / "node", "--chain", poa.genesis)
     assert ended.exit_code == 10
-    assert "Error: standard input: byte 7807: block 7: record" not in ended.errors
-    assert "Error: standard input: byte " in ended.errors
+    assert re.search(r"Error: standard input: byte \d+: block \d+: record length beyond the end", ended.errors)
 
 
 def test_an_archive_that_is_not_there_leaves_no_directory(poa: Network, command: Command, tmp_path: Path) -> None:
@@ -127,7 +131,7 @@ def test_a_file_in_place_of_the_directory_is_named(good: Path, poa: Network, com
     for data in (tmp_path / "node", tmp_path / "node" / "below"):
         ended = command("restore", good, "--data-dir", data, "--chain", poa.genesis)
         assert ended.exit_code == 13
-        assert f"Error: {data}: not a folder" in ended.errors
+        assert f"Error: {tmp_path / 'node'}" in ended.errors
 
 
 def test_a_directory_in_use_is_named(good: Path, poa: Network, command: Command, tmp_path: Path) -> None:
