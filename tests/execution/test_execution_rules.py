@@ -80,8 +80,8 @@ def transactions_root(transactions: list[list[bytes]]) -> bytes:
 def sealed_block(
     parent: _core.HeaderSummary | None,
     parent_hash: bytes,
+    changes: dict[str, bytes],
     transactions: list[list[bytes]] | None = None,
-    **changes: bytes,
 ) -> bytes:
     """A block on top of `parent` (none: of the genesis block) with some header fields changed, then sealed (§3.3)."""
     transactions = transactions or []
@@ -163,7 +163,7 @@ def summary(raw: bytes) -> _core.HeaderSummary:
 
 
 def test_right_blocks_are_accepted(chain: Chain) -> None:
-    first = sealed_block(None, chain.hash, state_root=chain.state_root)
+    first = sealed_block(None, chain.hash, {"state_root": chain.state_root})
     report = chain.restore(first)
     assert (report.head, report.head_hash) == (1, sealed_header(first).hash)
 
@@ -175,7 +175,7 @@ def test_right_blocks_are_accepted(chain: Chain) -> None:
 )
 def test_a_sealed_block_whose_execution_gives_something_else_is_refused(field: str, value: bytes, chain: Chain) -> None:
     fields = {"state_root": chain.state_root} | {field: value}
-    wrong = sealed_block(None, chain.hash, **fields)
+    wrong = sealed_block(None, chain.hash, fields)
     with pytest.raises(BlockRuleError) as refused:
         chain.restore(wrong)
     assert (refused.value.rule, refused.value.number, refused.value.offset) == (Rule.EXECUTION, 1, 35)
@@ -191,7 +191,7 @@ def test_a_sealed_block_whose_execution_gives_something_else_is_refused(field: s
 def test_a_sealed_block_with_a_transaction_that_cannot_be_executed_is_refused(
     payload: list[bytes], chain: Chain
 ) -> None:
-    wrong = sealed_block(None, chain.hash, [payload], state_root=chain.state_root)
+    wrong = sealed_block(None, chain.hash, {"state_root": chain.state_root}, [payload])
     with pytest.raises(BlockRuleError) as refused:
         chain.restore(wrong)
     assert (refused.value.rule, refused.value.number) == (Rule.EXECUTION, 1)
@@ -199,8 +199,8 @@ def test_a_sealed_block_with_a_transaction_that_cannot_be_executed_is_refused(
 
 
 def test_the_good_blocks_before_it_stay(chain: Chain) -> None:
-    first = sealed_block(None, chain.hash, state_root=chain.state_root)
-    wrong = sealed_block(summary(first), sealed_header(first).hash, state_root=bytes(31) + b"\1")
+    first = sealed_block(None, chain.hash, {"state_root": chain.state_root})
+    wrong = sealed_block(summary(first), sealed_header(first).hash, {"state_root": bytes(31) + b"\1"})
     with pytest.raises(BlockRuleError) as refused:
         chain.restore(first, wrong)
     assert (refused.value.rule, refused.value.number) == (Rule.EXECUTION, 2)
@@ -211,5 +211,5 @@ def test_the_good_blocks_before_it_stay(chain: Chain) -> None:
 @pytest.mark.parametrize(("field", "value"), [("bloom", b"\1" * 256), ("timestamp", b"\1"), ("timestamp", b"")])
 def test_what_no_client_checks_is_accepted(field: str, value: bytes, chain: Chain) -> None:
     """Bloom and time of a header are not checked (§7.1), and an existing chain may have any."""
-    block = sealed_block(None, chain.hash, state_root=chain.state_root, **{field: value})
+    block = sealed_block(None, chain.hash, {"state_root": chain.state_root, field: value})
     assert chain.restore(block).head == 1
