@@ -373,6 +373,22 @@ def test_validators_are_taken_from_the_headers_where_their_file_is_not_usable(
     assert ours.snapshots[-1] == theirs.snapshots[-1]
 
 
+@pytest.mark.parametrize("name", ["metadata", "snapshots"])
+def test_validators_lost_after_the_last_commit_are_written_by_a_run_that_reads_nothing(
+    name: str, node: Node, blocks: list[bytes]
+) -> None:
+    node.restore(archive_of(blocks))
+    expected = load_state(node.directory.consensus)
+    assert expected is not None
+    (node.directory.consensus / name).unlink()
+    archive = archive_of(blocks)
+    node.restore(archive)
+    assert archive.records_read == 0
+    found = load_state(node.directory.consensus)
+    assert found is not None
+    assert (found.last_block, found.snapshots[-1]) == (expected.last_block, expected.snapshots[-1])
+
+
 def test_a_mark_that_cannot_be_read_is_written_anew_by_the_next_restore(node: Node, blocks: list[bytes]) -> None:
     node.restore(archive_of(blocks[:12]))
     node.directory.mark.write_text("not a mark")

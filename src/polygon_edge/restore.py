@@ -160,6 +160,8 @@ class Restore:
         if not self._is_complete():
             self._mark(number)
             self._import(rules, report)
+        else:
+            self._complete_validators(rules, report)
         self._settle_kept_promise(report.head)
         self._settle_mark(report.head)
         report.state_root = self.chain.state_root
@@ -171,6 +173,15 @@ class Restore:
         """The height that ends this restore."""
         promised = self.archive.metadata.height
         return promised if self.to is None else self.to
+
+    def _complete_validators(self, rules: Rules, report: RestoreReport) -> None:
+        """Write the validators of the head where a kill came between its commit and theirs, or their files are lost."""
+        try:
+            loaded = load_state(self.directory.consensus)
+        except ConsensusFileError:
+            loaded = None
+        if loaded is None or loaded.last_block != report.head:
+            save_state(self.directory.consensus, self._snapshots(rules, report).state, _core.keccak256)
 
     def _settle_kept_promise(self, head: int) -> None:
         """Take away the mark of an archive whose last block is there, although a greater height was wanted.
