@@ -7,6 +7,7 @@ mark says so until the promised height is reached. Header rules and execution ar
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from dataclasses import dataclass, field
@@ -136,6 +137,8 @@ class Restore:
         if not self._is_complete():
             self._mark(number)
             self._import(rules, report)
+        else:
+            self._settle_validators(rules, report)
         self._settle_mark(report.head)
         report.state_root = self.chain.state_root
         report.seconds = time.monotonic() - started
@@ -210,6 +213,17 @@ class Restore:
             committer.finish()
             save_state(self.directory.consensus, snapshots.state, _core.keccak256)
         self._check_promise(new)
+
+    def _settle_validators(self, rules: Rules, report: RestoreReport) -> None:
+        """Write the consensus files anew unless they are those of the head.
+
+        They are written after the last commit, and a kill between the two leaves all blocks and no files, or old ones.
+        """
+        with contextlib.suppress(ConsensusFileError):
+            state = load_state(self.directory.consensus)
+            if state is not None and state.last_block == report.head:
+                return
+        save_state(self.directory.consensus, self._snapshots(rules, report).state, _core.keccak256)
 
     def _snapshots(self, rules: Rules, report: RestoreReport) -> Snapshots:
         """The validators at the head, from the files or, where they are missing or damaged, from the headers."""
