@@ -12,23 +12,17 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from polygon_edge import _core
-from polygon_edge.chain.block import block_number
 from polygon_edge.chain.genesis_block import core_rules, genesis_block
-from polygon_edge.chain.rlp import RlpError
-from polygon_edge.chain.rules import initial_validators, rules_of
-from polygon_edge.consensus.snapshot_files import load_state, save_state
-from polygon_edge.consensus.validators import SealedHeader, Snapshots, resume, start_state
+from polygon_edge.chain.rules import rules_of
+from polygon_edge.consensus.head_validators import complete_files, save_validators, validators_at_head
 from polygon_edge.errors import (
     ArchiveIncompleteError,
     ArchiveMetadataError,
-    BlockRuleError,
-    ConsensusFileError,
     DataDirectoryError,
-    Rule,
     StoppedBySignalError,
 )
 from polygon_edge.execution.importer import Committer, Imported, Importer
+from polygon_edge.execution.new_records import NewRecords
 from polygon_edge.execution.pipeline import Ahead, Limits, prepared_runs
 from polygon_edge.store.data_dir import DataDirectory, RestoreMark
 
@@ -36,6 +30,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Iterator, Sequence
 
+    from polygon_edge._core import Chain
     from polygon_edge.chain.genesis import Genesis
     from polygon_edge.chain.rules import Rules
     from polygon_edge.observe.progress import Progress
@@ -137,7 +132,7 @@ class Restore:
 
     archive: Archive
     directory: DataDirectory
-    chain: _core.Chain
+    chain: Chain
     genesis: Genesis
     stop: threading.Event
     progress: Progress
@@ -161,8 +156,7 @@ class Restore:
             self._mark(number)
             self._import(rules, report)
         else:
-            self._complete_validators(rules, report)
-        self._settle_kept_promise(report.head)
+            complete_files(self.chain, self.directory.consensus, self.genesis, rules)
         self._settle_mark(report.head)
         report.state_root = self.chain.state_root
         report.seconds = time.monotonic() - started
@@ -173,28 +167,6 @@ class Restore:
         """The height that ends this restore."""
         promised = self.archive.metadata.height
         return promised if self.to is None else self.to
-
-    def _complete_validators(self, rules: Rules, report: RestoreReport) -> None:
-        """Write the validators of the head where a kill came between its commit and theirs, or their files are lost."""
-        try:
-            loaded = load_state(self.directory.consensus)
-        except ConsensusFileError:
-            loaded = None
-        if loaded is None or loaded.last_block != report.head:
-            save_state(self.directory.consensus, self._snapshots(rules, report).state, _core.keccak256)
-
-    def _settle_kept_promise(self, head: int) -> None:
-        """Take away the mark of an archive whose last block is there, although a greater height was wanted.
-
-        That height was damaged in its metadata, or lay beyond its end: no archive of the chain may ever reach it.
-        """
-        mark = self.directory.read_mark()
-        if mark is None or mark.height == 0:
-            return
-        for number in (min(head, mark.height), head):
-            if mark.hash in {self.chain.canonical_hash(number), self.chain.plain_hash(number)}:
-                self.directory.remove_mark()
-                return
 
     def _is_complete(self) -> bool:
         """Whether the chain holds what the archive promises already, so that nothing has to be read."""
@@ -220,15 +192,16 @@ class Restore:
             self.directory.write_mark(RestoreMark(metadata.height, metadata.hash, self.to))
 
     def _settle_mark(self, head: int) -> None:
-        """Take the mark away once the height that it names is committed.
+        """Take the mark away once the height that it names is committed, or the block that it names by its hash.
 
-        A mark that asks for more was left by an earlier restore and stays: this one kept a part of that promise, and a
-        validator that seals now would seal on half a chain.
+        The hash counts because a promised height may be damaged or a greater one was wanted: no archive of the chain
+        may ever reach that. A mark that asks for more was left by an earlier restore and stays: this one kept a part
+        of that promise, and a validator that seals now would seal on half a chain.
         """
         mark = self.directory.read_mark()
         if mark is None:
             return
-        if head < mark.end:
+        if head < mark.end and mark.hash not in self._hashes(min(head, mark.height)) | self._hashes(head):
             logger.warning(
                 "an earlier restore wanted block %d and the head is %d: the directory stays marked as unfinished (%s)",
                 mark.end,
@@ -238,12 +211,14 @@ class Restore:
             return
         self.directory.remove_mark()
 
+    def _hashes(self, number: int) -> set[bytes | None]:
+        """What an archive may call the hash of a block: its own, and the plain one of archives made with `--to`."""
+        return {self.chain.canonical_hash(number), self.chain.plain_hash(number)}
+
     def _import(self, rules: Rules, report: RestoreReport) -> None:
-        snapshots = self._snapshots(rules, report)
+        snapshots = validators_at_head(self.chain, self.directory.consensus, self.genesis, rules)
 
         def on_imported(imported: Imported) -> None:
-            if imported.last >= self._target:
-                self._settle_kept_promise(imported.last)
             if report.first is None:
                 report.first = imported.first
             report.head = report.last = imported.last
@@ -270,9 +245,10 @@ class Restore:
             stop=self.stop,
             source_name=self.archive.name,
         )
-        new = NewRecords(self, report.head)
+        new = NewRecords(self.chain, rules, source_name=self.archive.name, to=self.to, stop=self.stop)
         try:
-            prepared = prepared_runs(core_rules(rules), new.runs())
+            records = new.of(self.archive.runs(self.limits.blocks, self.limits.bytes))
+            prepared = prepared_runs(core_rules(rules), records)
             with Ahead(prepared, depth=RUNS_AHEAD, name="prepare") as runs:
                 for run in runs:
                     importer.import_run(run)
@@ -281,23 +257,8 @@ class Restore:
             raise StoppedBySignalError(self.chain.tip[0]) from stopped
         finally:
             committer.finish()
-            save_state(self.directory.consensus, snapshots.state, _core.keccak256)
+            save_validators(self.directory.consensus, snapshots)
         self._check_promise(new)
-
-    def _snapshots(self, rules: Rules, report: RestoreReport) -> Snapshots:
-        """The validators at the head, from the files or, where they are missing or damaged, from the headers."""
-        if report.head == 0:
-            return Snapshots(start_state(report.genesis_hash, initial_validators(self.genesis)), rules.epoch_size)
-        try:
-            loaded = load_state(self.directory.consensus)
-        except ConsensusFileError as error:
-            logger.warning("%s; the validators are taken from the headers of the epoch", error)
-            loaded = None
-
-        def header_of(number: int) -> SealedHeader:
-            return SealedHeader(*self.chain.sealed_header(number))
-
-        return resume(loaded, report.head, rules.epoch_size, header_of)
 
     def _check_promise(self, new: NewRecords) -> None:
         """Hold what was read against the metadata (D-15): fewer blocks are an error, the rest a warning by default."""
@@ -314,7 +275,7 @@ class Restore:
         except ArchiveMetadataError as doubt:
             self._doubt(doubt)
             return
-        if last is None or archive.metadata.hash in {self.chain.canonical_hash(last), self.chain.plain_hash(last)}:
+        if last is None or archive.metadata.hash in self._hashes(last):
             return
         self._doubt(
             ArchiveMetadataError(
@@ -330,72 +291,3 @@ class Restore:
         if self.strict:
             raise doubt
         logger.warning("%s", doubt)
-
-
-class NewRecords:
-    """The records of an archive that the chain does not have yet, up to the height asked for.
-
-    Blocks at or below the old head whose hash is that of the chain are passed over without recovering a signature, as
-    in the Go client (§1.5). Whatever does not follow is left to the importer, which names the rule.
-    """
-
-    def __init__(self, restore: Restore, head: int) -> None:
-        self._restore = restore
-        self._head = head
-        self.last: int | None = None
-        self.reached_limit = False
-
-    def runs(self) -> Iterator[Sequence[RawRecord]]:
-        """Yield the new records in runs; raises BlockRuleError for a block 0 that is not the chain's."""
-        limits = self._restore.limits
-        is_skipping = True
-        for records in self._restore.archive.runs(limits.blocks, limits.bytes):
-            if is_skipping and self._restore.stop.is_set():
-                raise StoppedBySignalError(self._head)
-            skipped = self._known(records) if is_skipping else 0
-            is_skipping = skipped == len(records)
-            wanted = self._wanted(records[skipped:])
-            if wanted:
-                yield wanted
-            if self.reached_limit:
-                return
-
-    def _known(self, records: Sequence[RawRecord]) -> int:
-        """How many records at the start are of blocks that the chain has."""
-        restore = self._restore
-        for index, summary in enumerate(_core.summarise([record.raw for record in records], "ibft", "G1")):
-            if isinstance(summary, str) or summary.number > self._head:
-                return index
-            if self.last is not None and summary.number not in {self.last, self.last + 1}:
-                return index
-            ours = restore.chain.canonical_hash(summary.number)
-            if summary.hash != ours:
-                raise BlockRuleError(
-                    Rule.PARENT_LINK,
-                    summary.number,
-                    hash=summary.hash,
-                    offset=records[index].offset,
-                    what="genesis hash" if summary.number == 0 else "a different block of a height that the chain has",
-                    expected=ours,
-                    found=summary.hash or "extra data that cannot be decoded",
-                    file=restore.archive.name,
-                )
-            self.last = summary.number
-            if restore.to is not None and self.last >= restore.to:
-                self.reached_limit = True
-                return index + 1
-        return len(records)
-
-    def _wanted(self, records: Sequence[RawRecord]) -> Sequence[RawRecord]:
-        if self.reached_limit:
-            return []
-        for index, record in enumerate(records):
-            try:
-                number = block_number(record.raw)
-            except RlpError:
-                continue
-            if self._restore.to is not None and number > self._restore.to:
-                self.reached_limit = True
-                return records[:index]
-            self.last = number
-        return records

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import select
+import shutil
 import subprocess
 import sys
 import time
@@ -13,6 +14,9 @@ from pathlib import Path
 
 from tests.crash.network import Network, complete, head_of, rounds, seeded
 from tests.crash.victim import Word
+
+from polygon_edge.consensus.snapshot_files import decode_snapshots, load_state
+from polygon_edge.store.data_dir import DataDirectory
 
 VICTIM = Path(__file__).with_name("victim.py")
 
@@ -130,6 +134,24 @@ def test_a_killed_restore_reopens_and_goes_on(recorded: Network, tmp_path: Path)
         complete(recorded, directory)
     print(f"{total} rounds, {killed} kills, {inside} of them inside a commit; heads {min(heights)} to {max(heights)}")
     assert inside * 5 >= total, "too few kills inside a commit to prove anything"
+
+
+def test_a_kill_between_the_last_commit_and_the_consensus_files_is_made_good(recorded: Network, tmp_path: Path) -> None:
+    complete(recorded, tmp_path)
+    consensus = DataDirectory(tmp_path).consensus
+    whole = {file.name: file.read_bytes() for file in consensus.iterdir()}
+    old = b'{"LastBlock":%d}' % (recorded.head - 1)
+    for left in ({}, {"snapshots": whole["snapshots"]}, whole | {"metadata": old}, whole | {"snapshots": b"[{"}):
+        shutil.rmtree(consensus)
+        consensus.mkdir()
+        for name, content in left.items():
+            (consensus / name).write_bytes(content)
+        assert complete(recorded, tmp_path).blocks == 0
+        # Old snapshots of earlier epochs need not come back; those of this epoch decide who may sign.
+        assert (consensus / "metadata").read_bytes() == whole["metadata"]
+        state = load_state(consensus)
+        assert state is not None
+        assert state.snapshots[-1].validators == decode_snapshots(whole["snapshots"])[-1].validators
 
 
 def test_a_restore_killed_at_its_very_start_always_reopens(recorded: Network, tmp_path: Path) -> None:

@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 use polygon_edge_chain::state::NodeSource;
 use polygon_edge_chain::{B256, U256, keccak256};
 use polygon_edge_store::data_dir::Tuning;
+use polygon_edge_store::key_value::Visitor;
 use polygon_edge_store::{
     Batch, BlockBatch, BlockReader, BlockRecord, CommitStep, Committer, DataDir, Durability, GenesisRecord, Head,
-    KeyValueStore, OpenMode, Operation, StateStore, StoreError, VolatileStore, state_batch,
+    KeyValueReader, KeyValueStore, OpenMode, Operation, StateStore, StoreError, VolatileStore, state_batch,
 };
 
 mod scratch;
@@ -114,6 +115,87 @@ fn power_lost_at_any_step_leaves_a_head_with_its_state() {
         assert_eq!(head(&stores.0, &stores.1), Some(3));
         assert!(trie.writes().iter().chain(&blockchain.writes()).all(|write| *write == Durability::Synced));
     }
+}
+
+/// A disk on which the power goes in the middle of a write: the batch was handed over and its sync never returned.
+#[derive(Clone)]
+struct Interrupted {
+    disk: VolatileStore,
+    writes_left: Arc<Mutex<usize>>,
+}
+
+impl KeyValueReader for Interrupted {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.disk.get(key)
+    }
+
+    fn visit(&self, start: &[u8], visitor: &mut Visitor<'_>) -> Result<(), StoreError> {
+        self.disk.visit(start, visitor)
+    }
+}
+
+impl KeyValueStore for Interrupted {
+    fn write(&self, batch: &Batch, durability: Durability) -> Result<(), StoreError> {
+        let mut left = self.writes_left.lock().expect("one thread");
+        if *left == 0 {
+            self.disk.write(batch, Durability::Buffered)?;
+            return Err(StoreError::Stopped("the power went".to_owned()));
+        }
+        *left -= 1;
+        self.disk.write(batch, durability)
+    }
+
+    fn snapshot(&self) -> Arc<dyn KeyValueReader> {
+        self.disk.snapshot()
+    }
+}
+
+/// The height that a power loss in write number `write` of ten runs left, and the last one that was reported before it.
+fn head_after_power_loss(write: usize, survives: bool, is_state_first: bool) -> (Option<u64>, Option<u64>, bool) {
+    let writes_left = Arc::new(Mutex::new(write));
+    let disks = (VolatileStore::new(), VolatileStore::new());
+    let stores = [&disks.0, &disks.1].map(|disk| Interrupted { disk: disk.clone(), writes_left: writes_left.clone() });
+    let [trie, blockchain] = stores.map(|store| Arc::new(store) as Arc<dyn KeyValueStore>);
+    let committer = Committer::new(trie.clone(), blockchain.clone());
+    let mut reported = None;
+    for index in 0..10_u64 {
+        let (state, blocks) = if index == 0 { run(0..=0) } else { run(index * 3 - 2..=index * 3) };
+        let done = if is_state_first {
+            committer.commit(&state, &blocks)
+        } else {
+            // The order that must not be: it is here to see that this test can fail.
+            blockchain.write(&blocks, Durability::Synced).and_then(|()| trie.write(&state, Durability::Synced))
+        };
+        if done.is_err() {
+            break;
+        }
+        reported = Some(index * 3);
+    }
+    for disk in [&disks.0, &disks.1] {
+        disk.lose_power(usize::from(survives));
+    }
+    let blocks = BlockReader::new(blockchain);
+    let head = blocks.head().expect("whole");
+    let has_state = head.is_none_or(|head| {
+        let root = blocks.header(&head.hash).expect("reads").expect("there");
+        StateStore::new(trie).node(&B256::from_slice(&root)).expect("reads") == Some(node(head.number))
+    });
+    (head.map(|head| head.number), reported, has_state)
+}
+
+#[test]
+fn power_lost_inside_any_write_loses_nothing_reported_and_no_state_of_a_head() {
+    for write in 0..20 {
+        for survives in [false, true] {
+            let (head, reported, has_state) = head_after_power_loss(write, survives, true);
+            assert!(has_state, "write {write}, survives: {survives}: head {head:?} without its state");
+            assert!(head >= reported, "write {write}, survives: {survives}: head {head:?}, reported {reported:?}");
+            let next = reported.map_or(0, |number| number + 3);
+            assert!(head == reported || survives && head == Some(next), "write {write}: a run is there or it is not");
+        }
+    }
+    let wrong_order = (0..20).any(|write| !head_after_power_loss(write, false, false).2);
+    assert!(wrong_order, "blocks before state must be found out");
 }
 
 #[test]
