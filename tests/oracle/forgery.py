@@ -127,11 +127,17 @@ class Target:
             self._restore(archive, self._template, chain, number - 1)
             self.head = chain.head
 
-    def attempt(self, *raws: bytes) -> tuple[PolygonEdgeError | None, tuple[int, bytes] | None]:
-        """Restore an archive of these blocks; returns the error, and the head after everything was closed again."""
-        shutil.rmtree(self._scratch, ignore_errors=True)
-        shutil.copytree(self._template, self._scratch)
-        last = self.number + len(raws) - 1
+    def attempt(
+        self, *raws: bytes, first: int | None = None, afresh: bool = True
+    ) -> tuple[PolygonEdgeError | None, tuple[int, bytes] | None]:
+        """Restore an archive of these blocks; returns the error, and the head after everything was closed again.
+
+        The blocks begin with `first`, `number` by default; unless `afresh`, what the last attempt left is the target.
+        """
+        if afresh:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+            shutil.copytree(self._template, self._scratch)
+        last = (self.number if first is None else first) + len(raws) - 1
         content = encode_metadata(Metadata(last, bytes(32))) + b"".join(raws)
         failure: PolygonEdgeError | None = None
         with _opened(self._scratch) as chain, io.BytesIO(content) as stream:

@@ -68,7 +68,7 @@ def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def header_forgeries(real: Parts) -> list[Forgery]:
-    """Every byte string changed in its first and its last bit and to zeros; every number up, down and to the largest."""
+    """Every byte string changed in its first bit, its last bit, to zeros; every number up, down, to the largest."""
     forgeries = []
     for position, (field, rule) in enumerate(FIRST_RULES.items()):
         old = real.header[position]
@@ -319,6 +319,23 @@ def test_a_vote_that_was_turned_round_shows_at_the_next_change_of_the_validators
     assert isinstance(error, BlockRuleError)
     assert (error.number, error.rule) == (27, Rule.VALIDATOR_LIST)
     assert head == (26, target.real.hash)
+    # The block is there, so the right one is skipped, and the wrong vote stays: only a new directory helps.
+    error, head = target.attempt(*target.blocks[24:30], first=24, afresh=False)
+    assert isinstance(error, BlockRuleError)
+    assert (error.number, error.rule) == (27, Rule.VALIDATOR_LIST)
+    assert head == (26, target.real.hash)
+
+
+def test_a_vote_that_a_validator_claimed_for_itself_is_lost(tmp_path: Path) -> None:
+    """The insider voted in block 24 already, so as the proposer of block 25 it says nothing new."""
+    target = Target(25, tmp_path)
+    insider = insider_key()
+    forged = target.real.changed(_edit(PROPOSER_SEAL, lambda _: seal(insider, keccak(target.real.hash))))
+    error, head = target.attempt(forged.raw, *target.blocks[26:30])
+    assert isinstance(error, BlockRuleError)
+    assert (error.number, error.rule) == (27, Rule.VALIDATOR_LIST)
+    assert head is not None
+    assert head[0] == 26
 
 
 def test_the_uncles_hash_of_a_real_block_is_that_of_no_uncles(target: Target) -> None:
