@@ -105,7 +105,7 @@ def insider_key() -> PrivateKey:
     raise LookupError("no validator.key in the recorded data directory")
 
 
-class _Silent:
+class Silent:
     """A progress that nobody watches."""
 
     def update(self, *, blocks: int, transactions: int, gas: int, head: int) -> None:
@@ -123,7 +123,7 @@ class Target:
         with FlatArchive.open(NETWORK / "full.dat") as archive:
             self.blocks = [record.raw for record in archive.records()]
         self.real = Parts.of(self.blocks[number])
-        with FlatArchive.open(NETWORK / "full.dat") as archive, _opened(self._template) as chain:
+        with FlatArchive.open(NETWORK / "full.dat") as archive, opened(self._template) as chain:
             self._restore(archive, self._template, chain, number - 1)
             self.head = chain.head
 
@@ -140,28 +140,28 @@ class Target:
         last = (self.number if first is None else first) + len(raws) - 1
         content = encode_metadata(Metadata(last, bytes(32))) + b"".join(raws)
         failure: PolygonEdgeError | None = None
-        with _opened(self._scratch) as chain, io.BytesIO(content) as stream:
+        with opened(self._scratch) as chain, io.BytesIO(content) as stream:
             try:
                 self._restore(FlatArchive(stream, "forged.dat"), self._scratch, chain, None)
             except PolygonEdgeError as error:
                 failure = error
-        with _opened(self._scratch) as chain:
+        with opened(self._scratch) as chain:
             return failure, chain.head
 
     def receipts(self) -> list[Any]:
         """The stored receipts of block `number` after the last attempt (§2.7)."""
-        with _opened(self._scratch) as chain:
+        with opened(self._scratch) as chain:
             stored = chain.receipts(self.number)
         assert stored is not None
         receipts: list[Any] = _thawed(rlp.decode(stored))
         return receipts
 
     def _restore(self, archive: FlatArchive, folder: Path, chain: _core.Chain, to: int | None) -> None:
-        Restore(archive, DataDirectory(folder), chain, self.genesis, threading.Event(), _Silent(), to=to).run()
+        Restore(archive, DataDirectory(folder), chain, self.genesis, threading.Event(), Silent(), to=to).run()
 
 
 @contextmanager
-def _opened(folder: Path) -> Iterator[_core.Chain]:
+def opened(folder: Path) -> Iterator[_core.Chain]:
     DataDirectory(folder).create(RESTORE_FOLDERS)
     with _core.Chain.open(folder) as chain:
         yield chain
