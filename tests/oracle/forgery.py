@@ -26,7 +26,7 @@ from polygon_edge.restore import Restore
 from polygon_edge.store.data_dir import RESTORE_FOLDERS, DataDirectory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 NETWORK = Path(__file__).parent.parent / "data/v0.6.3/poa-ecdsa"
 
@@ -83,8 +83,9 @@ class Parts:
         self.extra[COMMITTED_SEALS] = [seal(key, committed_digest(self.hash)) for key in committers]
 
 
-def _thawed(item: Any) -> Any:  # noqa: ANN401 - nested lists of any depth
-    return item if isinstance(item, bytes) else [_thawed(inner) for inner in item]
+def _thawed(items: Iterable[Any]) -> list[Any]:
+    """The nested sequences as lists, to be changed."""
+    return [item if isinstance(item, bytes) else _thawed(item) for item in items]
 
 
 def other_form(old: bytes) -> bytes:
@@ -153,8 +154,7 @@ class Target:
         with opened(self._scratch) as chain:
             stored = chain.receipts(self.number)
         assert stored is not None
-        receipts: list[Any] = _thawed(rlp.decode(stored))
-        return receipts
+        return _thawed(rlp.decode(stored))
 
     def _restore(self, archive: FlatArchive, folder: Path, chain: _core.Chain, to: int | None) -> None:
         Restore(archive, DataDirectory(folder), chain, self.genesis, threading.Event(), Silent(), to=to).run()
