@@ -349,6 +349,7 @@ def test_snapshots_newer_than_their_metadata_are_counted_once() -> None:
     [
         SnapshotState((Snapshot(0, hash_of(99), (), (D,)),), 14),  # of another chain
         SnapshotState((Snapshot(0, hash_of(0), (), (D,)),), 9),  # of an earlier epoch
+        SnapshotState((Snapshot(10, hash_of(10), (), (A, D)),), 14),  # of our chain, with a validator that rotted
         SnapshotState((Snapshot(14, hash_of(14), (), (D,)),), 13),  # only a snapshot beyond its own metadata
     ],
 )

@@ -256,14 +256,23 @@ def resume(
 ) -> Snapshots:
     """Bring loaded snapshots, if any, to the `head` of the local chain.
 
-    Snapshots that are not of this chain, beyond its head, or of an earlier epoch are not trusted: then the current
-    epoch is rebuilt from its headers, as Go does when the files are missing (§3.7). Asks `header_of` for at most the
-    current epoch's blocks and the loaded snapshots'.
+    Snapshots that are not of this chain, beyond its head, of an earlier epoch, or that give the head other validators
+    than its header lists are not trusted: then the current epoch is rebuilt from its headers, as Go does when the files
+    are missing (§3.7). Asks `header_of` for at most the current epoch's blocks and the loaded snapshots'.
     """
     state = None if loaded is None else _usable(loaded, head, epoch_size, header_of)
-    if state is None:
-        begin = header_of(head - head % epoch_size)
-        state = SnapshotState((Snapshot(begin.number, begin.hash, (), begin.validators),), begin.number)
+    if state is not None:
+        snapshots = _advanced(state, head, epoch_size, header_of)
+        # The files carry no checksum, and validators that rotted there would make every later block look wrong.
+        if head == 0 or snapshots.validators(head) == header_of(head).validators:
+            return snapshots
+    begin = header_of(head - head % epoch_size)
+    state = SnapshotState((Snapshot(begin.number, begin.hash, (), begin.validators),), begin.number)
+    return _advanced(state, head, epoch_size, header_of)
+
+
+def _advanced(state: SnapshotState, head: int, epoch_size: int, header_of: Callable[[int], SealedHeader]) -> Snapshots:
+    """Count the votes of the blocks after `state` up to `head`."""
     snapshots = Snapshots(state, epoch_size)
     if snapshots.last_block < head:
         first = snapshots.last_block + 1
