@@ -235,6 +235,20 @@ def test_the_mark_of_a_stopped_restore_names_the_height_asked_for(node: Node, bl
     assert not node.directory.is_unfinished
 
 
+def test_a_part_of_an_unfinished_restore_leaves_its_mark(
+    node: Node, blocks: list[bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(StoppedBySignalError):
+        node.restore(archive_of(blocks), run_blocks=2, stop_at=2)
+    promise = node.directory.read_mark()
+    assert promise == RestoreMark(HEAD, sealed_header(blocks[HEAD]).hash)
+    assert node.restore(archive_of(blocks[:19])).head == 18
+    assert node.directory.read_mark() == promise
+    assert "an earlier restore wanted block 24 and the head is 18" in caplog.text
+    node.restore(archive_of(blocks))
+    assert not node.directory.is_unfinished
+
+
 def test_a_height_beyond_the_end_is_an_error_each_time_until_another_is_asked_for(
     node: Node, blocks: list[bytes]
 ) -> None:
@@ -373,14 +387,17 @@ def test_validators_are_taken_from_the_headers_where_their_file_is_not_usable(
     assert ours.snapshots[-1] == theirs.snapshots[-1]
 
 
+@pytest.mark.parametrize(
+    "spoil", [lambda file: file.write_bytes(b"{"), lambda file: file.unlink()], ids=["damaged", "missing"]
+)
 @pytest.mark.parametrize("name", ["metadata", "snapshots"])
 def test_validators_lost_after_the_last_commit_are_written_by_a_run_that_reads_nothing(
-    name: str, node: Node, blocks: list[bytes]
+    name: str, spoil: Callable[[Path], Any], node: Node, blocks: list[bytes]
 ) -> None:
     node.restore(archive_of(blocks))
     expected = load_state(node.directory.consensus)
     assert expected is not None
-    (node.directory.consensus / name).unlink()
+    spoil(node.directory.consensus / name)
     archive = archive_of(blocks)
     node.restore(archive)
     assert archive.records_read == 0
