@@ -309,6 +309,15 @@ def test_an_archive_that_overlaps_is_taken_up_behind_the_head(node: Node, blocks
     assert (report.first, report.last) == (12, HEAD)
 
 
+def test_a_block_without_a_height_is_refused_as_one_that_is_none(node: Node, blocks: list[bytes]) -> None:
+    broken = rlp.decode(blocks[7])
+    broken[0][8] = [broken[0][8]]
+    with pytest.raises(BlockRuleError) as refused:
+        node.restore(archive_of([*blocks[:7], rlp.encode(broken), *blocks[8:]]), to=20)
+    assert (refused.value.rule, refused.value.number, node.head) == (Rule.STRUCTURE, 7, 6)
+    assert refused.value.offset == 35 + sum(map(len, blocks[:7]))
+
+
 def test_a_repeated_block_is_skipped_on_a_later_run_as_on_the_first(node: Node, blocks: list[bytes]) -> None:
     doubled = [*blocks[:16], blocks[15], *blocks[16:]]
     node.restore(archive_of(doubled), to=18)
