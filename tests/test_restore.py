@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+import rlp
 from tests.conftest import recorded_folder, sealed_header
 
 from polygon_edge import _core
