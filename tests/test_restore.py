@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+import rlp
 from tests.conftest import recorded_folder, sealed_header
 
 from polygon_edge import _core
@@ -235,6 +236,20 @@ def test_the_mark_of_a_stopped_restore_names_the_height_asked_for(node: Node, bl
     assert not node.directory.is_unfinished
 
 
+def test_a_part_of_an_unfinished_restore_leaves_its_mark(
+    node: Node, blocks: list[bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(StoppedBySignalError):
+        node.restore(archive_of(blocks), run_blocks=2, stop_at=2)
+    promise = node.directory.read_mark()
+    assert promise == RestoreMark(HEAD, sealed_header(blocks[HEAD]).hash)
+    assert node.restore(archive_of(blocks[:19])).head == 18
+    assert node.directory.read_mark() == promise
+    assert "an earlier restore wanted block 24 and the head is 18" in caplog.text
+    node.restore(archive_of(blocks))
+    assert not node.directory.is_unfinished
+
+
 def test_a_height_beyond_the_end_is_an_error_each_time_until_another_is_asked_for(
     node: Node, blocks: list[bytes]
 ) -> None:
@@ -293,6 +308,15 @@ def test_an_archive_that_overlaps_is_taken_up_behind_the_head(node: Node, blocks
     node.restore(archive_of(blocks[:12]))
     report = node.restore(archive_of(blocks[5:]))
     assert (report.first, report.last) == (12, HEAD)
+
+
+def test_a_block_without_a_height_is_refused_as_one_that_is_none(node: Node, blocks: list[bytes]) -> None:
+    broken = rlp.decode(blocks[7])
+    broken[0][8] = [broken[0][8]]
+    with pytest.raises(BlockRuleError) as refused:
+        node.restore(archive_of([*blocks[:7], rlp.encode(broken), *blocks[8:]]), to=20)
+    assert (refused.value.rule, refused.value.number, node.head) == (Rule.STRUCTURE, 7, 6)
+    assert refused.value.offset == 35 + sum(map(len, blocks[:7]))
 
 
 def test_a_repeated_block_is_skipped_on_a_later_run_as_on_the_first(node: Node, blocks: list[bytes]) -> None:
@@ -373,14 +397,17 @@ def test_validators_are_taken_from_the_headers_where_their_file_is_not_usable(
     assert ours.snapshots[-1] == theirs.snapshots[-1]
 
 
+@pytest.mark.parametrize(
+    "spoil", [lambda file: file.write_bytes(b"{"), lambda file: file.unlink()], ids=["damaged", "missing"]
+)
 @pytest.mark.parametrize("name", ["metadata", "snapshots"])
 def test_validators_lost_after_the_last_commit_are_written_by_a_run_that_reads_nothing(
-    name: str, node: Node, blocks: list[bytes]
+    name: str, spoil: Callable[[Path], Any], node: Node, blocks: list[bytes]
 ) -> None:
     node.restore(archive_of(blocks))
     expected = load_state(node.directory.consensus)
     assert expected is not None
-    (node.directory.consensus / name).unlink()
+    spoil(node.directory.consensus / name)
     archive = archive_of(blocks)
     node.restore(archive)
     assert archive.records_read == 0

@@ -22,15 +22,17 @@ from polygon_edge.archive.flat import FlatArchive, Metadata, encode_metadata
 from polygon_edge.chain.genesis import load_genesis
 from polygon_edge.chain.genesis_block import core_rules, genesis_block
 from polygon_edge.chain.rules import rules_of
+from polygon_edge.consensus.snapshot_files import load_state
 from polygon_edge.errors import BlockRuleError, Rule
 from polygon_edge.restore import Restore, RestoreReport
 from polygon_edge.store.data_dir import RESTORE_FOLDERS, DataDirectory
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 KEY = PrivateKey(keccak(b"validator"))
-VALIDATOR = KEY.public_key.to_canonical_address()
+SECOND_KEY = PrivateKey(keccak(b"second validator"))
 SENDER = PrivateKey(keccak(b"sender"))
 CHAIN_ID = 100
 GAS_LIMIT = 10_000_000
@@ -40,22 +42,30 @@ EMPTY_UNCLES = keccak(rlp.encode([]))
 MIX_HASH = bytes.fromhex("63746963616c2062797a616e74696e65206661756c7420746f6c6572616e6365")
 
 FORKS = ("homestead", "EIP150", "EIP155", "EIP158", "byzantium", "constantinople", "petersburg", "istanbul")
-GENESIS = {
-    "name": "one validator",
-    "genesis": {
-        "nonce": "0x0000000000000000",
-        "timestamp": "0x5f5e1000",
-        "extraData": "0x" + (VANITY + rlp.encode([[VALIDATOR], b"", []])).hex(),
-        "gasLimit": hex(GAS_LIMIT),
-        "difficulty": "0x1",
-        "alloc": {"0x" + SENDER.public_key.to_canonical_address().hex(): {"balance": hex(10**24)}},
-    },
-    "params": {
-        "forks": dict.fromkeys(FORKS, 0),
-        "chainID": CHAIN_ID,
-        "engine": {"ibft": {"epochSize": 100, "type": "PoA", "validator_type": "ecdsa"}},
-    },
-}
+
+
+def addresses(keys: Sequence[PrivateKey]) -> list[bytes]:
+    return [key.public_key.to_canonical_address() for key in keys]
+
+
+def genesis_of(keys: Sequence[PrivateKey], epoch_size: int) -> dict[str, Any]:
+    """A genesis file with these validators and one rich account."""
+    return {
+        "name": "one validator",
+        "genesis": {
+            "nonce": "0x0000000000000000",
+            "timestamp": "0x5f5e1000",
+            "extraData": "0x" + (VANITY + rlp.encode([addresses(keys), b"", []])).hex(),
+            "gasLimit": hex(GAS_LIMIT),
+            "difficulty": "0x1",
+            "alloc": {"0x" + SENDER.public_key.to_canonical_address().hex(): {"balance": hex(10**24)}},
+        },
+        "params": {
+            "forks": dict.fromkeys(FORKS, 0),
+            "chainID": CHAIN_ID,
+            "engine": {"ibft": {"epochSize": epoch_size, "type": "PoA", "validator_type": "ecdsa"}},
+        },
+    }
 
 
 def big_endian(value: int) -> bytes:
@@ -82,6 +92,9 @@ def sealed_block(
     parent_hash: bytes,
     changes: dict[str, bytes],
     transactions: list[list[bytes]] | None = None,
+    *,
+    keys: Sequence[PrivateKey] = (KEY,),
+    nonce: bytes = bytes(8),
 ) -> bytes:
     """A block on top of `parent` (none: of the genesis block) with some header fields changed, then sealed (§3.3)."""
     transactions = transactions or []
@@ -100,24 +113,28 @@ def sealed_block(
         "gas_used": b"",
         "timestamp": big_endian(0x5F5E1000 + number),
     } | changes
-    unsealed: list[Any] = [*fields.values(), VANITY + rlp.encode([[VALIDATOR], b"", []])]
+    unsealed: list[Any] = [*fields.values(), VANITY + rlp.encode([addresses(keys), b"", []])]
     block_hash = keccak(rlp.encode(unsealed))
-    seal = KEY.sign_msg_hash(keccak(block_hash)).to_bytes()
-    committed = KEY.sign_msg_hash(keccak(keccak(block_hash + b"\2"))).to_bytes()
-    extra = VANITY + rlp.encode([[VALIDATOR], seal, [committed]])
-    return bytes(rlp.encode([[*fields.values(), extra, MIX_HASH, bytes(8)], transactions, []]))
+    seal = keys[0].sign_msg_hash(keccak(block_hash)).to_bytes()
+    committed = [key.sign_msg_hash(keccak(keccak(block_hash + b"\2"))).to_bytes() for key in keys]
+    extra = VANITY + rlp.encode([addresses(keys), seal, committed])
+    return bytes(rlp.encode([[*fields.values(), extra, MIX_HASH, nonce], transactions, []]))
 
 
 class Chain:
     """A fresh data directory of the chain."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, keys: Sequence[PrivateKey] = (KEY,), epoch_size: int = 100) -> None:
         self.genesis = folder / "genesis.json"
-        self.genesis.write_text(json.dumps(GENESIS))
+        self.genesis.write_text(json.dumps(genesis_of(keys, epoch_size)))
         self.directory = DataDirectory(folder / "node")
         self.directory.create(RESTORE_FOLDERS)
-        self.hash = b""
-        self.state_root = b""
+        genesis = load_genesis(self.genesis)
+        rules = rules_of(genesis)
+        block = genesis_block(rules, genesis)
+        self.hash, self.state_root = block.hash, block.state_root
+        with _core.Chain.open(self.directory.path) as opened:
+            opened.start(core_rules(rules), block)
 
     def restore(self, *blocks: bytes) -> RestoreReport:
         last = sealed_header(blocks[-1]) if blocks else None
@@ -146,14 +163,7 @@ class Silent:
 @pytest.fixture
 def chain(tmp_path: Path) -> Chain:
     """The chain with its genesis block."""
-    made = Chain(tmp_path)
-    with _core.Chain.open(made.directory.path) as opened:
-        genesis = load_genesis(made.genesis)
-        rules = rules_of(genesis)
-        block = genesis_block(rules, genesis)
-        opened.start(core_rules(rules), block)
-        made.hash, made.state_root = block.hash, block.state_root
-    return made
+    return Chain(tmp_path)
 
 
 def summary(raw: bytes) -> _core.HeaderSummary:
@@ -213,3 +223,26 @@ def test_what_no_client_checks_is_accepted(field: str, value: bytes, chain: Chai
     """Bloom and time of a header are not checked (§7.1), and an existing chain may have any."""
     block = sealed_block(None, chain.hash, {"state_root": chain.state_root, field: value})
     assert chain.restore(block).head == 1
+
+
+def test_ballots_that_are_open_at_the_end_of_an_epoch_are_closed_under_the_hash_of_its_block(tmp_path: Path) -> None:
+    keys = (KEY, SECOND_KEY)
+    chain = Chain(tmp_path, keys, epoch_size=4)
+    candidate = b"\7" * 20
+    blocks: list[bytes] = []
+    for number in range(1, 7):
+        # One of two is no majority, so that the vote of block 2 stays open until block 4 ends the epoch.
+        vote = {"miner": candidate} if number == 2 else {}
+        parent = summary(blocks[-1]) if blocks else None
+        parent_hash = sealed_header(blocks[-1]).hash if blocks else chain.hash
+        nonce = b"\xff" * 8 if vote else bytes(8)
+        changes = {"state_root": chain.state_root} | vote
+        blocks.append(sealed_block(parent, parent_hash, changes, keys=keys, nonce=nonce))
+    assert chain.restore(*blocks).head == 6
+    state = load_state(chain.directory.consensus)
+    assert state is not None
+    found = {snapshot.number: snapshot for snapshot in state.snapshots}
+    assert [ballot.candidate for ballot in found[2].ballots or ()] == [candidate]
+    assert found[4].hash == sealed_header(blocks[3]).hash
+    assert not found[4].ballots
+    assert found[4].validators == tuple(addresses(keys))
