@@ -126,7 +126,7 @@ impl Ledger {
             self.executor.execute_block(&context, &prepared.block.transactions, &prepared.senders, &mut reader)?;
 
         if outcome.gas_used != header.gas_used {
-            return Err(broken("gas used", header.gas_used.to_string(), outcome.gas_used.to_string()));
+            return Err(broken("gas used", outcome.gas_used.to_string(), header.gas_used.to_string()));
         }
         let receipts: Vec<(Receipt, Vec<u8>)> = outcome
             .receipts
@@ -140,12 +140,12 @@ impl Ledger {
         let encoded: Vec<&[u8]> = receipts.iter().map(|(_, encoded)| encoded.as_slice()).collect();
         let receipts_root = ordered_root(&encoded);
         if receipts_root != header.receipts_root {
-            return Err(broken("receipts root", header.receipts_root.to_string(), receipts_root.to_string()));
+            return Err(broken("receipts root", receipts_root.to_string(), header.receipts_root.to_string()));
         }
         let state_root = self.state.apply(&outcome.changes)?;
         if state_root != header.state_root {
             self.state.undo_last();
-            return Err(broken("state root", header.state_root.to_string(), state_root.to_string()));
+            return Err(broken("state root", state_root.to_string(), header.state_root.to_string()));
         }
         if self.ancestors.len() == VISIBLE_ANCESTORS {
             self.ancestors.pop_front();
