@@ -211,9 +211,18 @@ impl From<StateError> for Failure {
 
 impl From<ExecutionError> for Failure {
     fn from(error: ExecutionError) -> Self {
+        let broken = |what, expected, found| Self::Broken(Violation { rule: Rule::Execution, what, expected, found });
         match error {
             ExecutionError::Fault { fault: Fault::State(error), .. } => Self::State(error),
-            other => Self::Broken(Violation::new(Rule::Execution, "transactions", "a valid block", other)),
+            ExecutionError::Block { rule, expected, found, .. } => broken(rule.to_owned(), expected, found),
+            ExecutionError::Transaction { index, hash, rule, expected, found } => {
+                broken(format!("transaction {index} ({hash}): {rule}"), expected, found)
+            }
+            ExecutionError::Fault { index, hash, fault } => broken(
+                format!("transaction {index} ({hash})"),
+                "one that can be executed".to_owned(),
+                fault.to_string(),
+            ),
         }
     }
 }

@@ -53,7 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run() -> None:
     """Entry point of the console command."""
-    sys.exit(main())
+    exit_code = main()
+    stop.ignore()
+    sys.exit(exit_code)
 
 
 if __name__ == "__main__":

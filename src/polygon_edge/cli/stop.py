@@ -26,6 +26,15 @@ def install() -> None:
         signal.signal(number, _handle)
 
 
+def ignore() -> None:
+    """Let no signal change how the process ends, once its work is done and its result is known.
+
+    The interpreter takes its handlers away before it ends: a signal that comes then would kill it.
+    """
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def _handle(_number: int, _frame: FrameType | None) -> None:
     if stop_requested.is_set():
         # Databases survive this: what is committed is synced, what is not is gone.
