@@ -118,3 +118,16 @@ def test_each_run_knows_its_offsets_and_the_seals_before_it(poa: Network) -> Non
 
 def gas_limit_of(raw: bytes) -> int:
     return int.from_bytes(rlp.decode(raw)[0][9], "big")
+
+
+def test_a_source_that_never_answers_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("polygon_edge.execution.pipeline.PATIENCE_SECONDS", 0.1)
+    answer = threading.Event()
+
+    def silent() -> Iterator[int]:
+        yield 1
+        answer.wait()
+
+    with pytest.raises(ZeroDivisionError), Ahead(silent(), depth=1, name="silent") as numbers:
+        raise ZeroDivisionError(next(numbers))
+    answer.set()

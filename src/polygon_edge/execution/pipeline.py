@@ -6,8 +6,10 @@ validators, state or where records come from.
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from polygon_edge.source import RawRecord
 
 Item = TypeVar("Item")
+
+PATIENCE_SECONDS = 5.0
+"""How long a producer that is no longer needed may take to notice; preparing a run takes a second at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +66,12 @@ class Ahead(Generic[Item]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._closed.set()
-        # The producer may stand before a full queue: make room until it has seen that nobody reads any more.
-        while self._thread.is_alive():
-            try:
+        # The producer may stand before a full queue: make room until it has seen that nobody reads any more. One that
+        # waits for its source, as before a silent pipe, is left behind: an error must not wait for it.
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while self._thread.is_alive() and time.monotonic() < deadline:
+            with contextlib.suppress(queue.Empty):
                 self._queue.get(timeout=0.02)
-            except queue.Empty:
-                continue
 
     def _produce(self) -> None:
         end = _End(None)
