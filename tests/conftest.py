@@ -63,10 +63,19 @@ def poa() -> Network:
     return Network(recorded_folder("v0.6.3/poa-ecdsa"))
 
 
+@pytest.fixture(autouse=True)
+def signals_as_before() -> Iterator[None]:
+    """Leaves the signals as a test found them: one that stays ignored would be ignored by every child process after."""
+    handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    yield
+    stop_requested.clear()
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
 @pytest.fixture
 def command(capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
-    """Runs the program in this process; afterwards signals and logging are as before."""
-    handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    """Runs the program in this process; afterwards logging is as before."""
     logger = logging.getLogger(ROOT_LOGGER_NAME)
     before = (list(logger.handlers), logger.level, logger.propagate)
 
@@ -77,10 +86,7 @@ def command(capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
         return Outcome(exit_code, captured.out, captured.err)
 
     yield run
-    stop_requested.clear()
     logger.handlers, logger.level, logger.propagate = before
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
 
 
 def sealed_header(raw: bytes) -> SealedHeader:

@@ -27,7 +27,7 @@ from polygon_edge.errors import (
     StoppedBySignalError,
 )
 from polygon_edge.execution.pipeline import Limits
-from polygon_edge.restore import Restore, RestoreReport
+from polygon_edge.restore import LEAST_BYTES_PER_ARCHIVE_BYTE, Restore, RestoreReport
 from polygon_edge.store.data_dir import RESTORE_FOLDERS, DataDirectory, RestoreMark
 
 if TYPE_CHECKING:
@@ -428,7 +428,7 @@ def test_a_full_disk_is_noticed_before_a_block_is_written(
 ) -> None:
     file = tmp_path / "a.dat"
     file.write_bytes(encode_metadata(Metadata(HEAD, sealed_header(blocks[-1]).hash)) + b"".join(blocks))
-    needed = 2 * file.stat().st_size
+    needed = LEAST_BYTES_PER_ARCHIVE_BYTE * file.stat().st_size
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: Usage(1 << 40, 0, needed - 1))
     with FlatArchive.open(file) as archive, pytest.raises(DiskFullError) as full:
         node.restore(archive)

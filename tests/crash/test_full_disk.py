@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from tests.crash.network import CARRIED, Network, complete, head_of, network
 
+from polygon_edge.restore import LEAST_BYTES_PER_ARCHIVE_BYTE
+
 FULL = 14
 PROGRAM = [sys.executable, "-m", "polygon_edge.cli.main"]
 LIMITED_PROGRAM = [
@@ -90,7 +92,7 @@ def test_a_disk_too_small_for_the_archive_is_refused_before_a_block_is_written(
     directory = small_disk.folder / "data"
     done = restore(PROGRAM, carried, directory, from_pipe=False)
     assert done.returncode == FULL, done.stderr
-    needed = 2 * carried.archive.stat().st_size
+    needed = LEAST_BYTES_PER_ARCHIVE_BYTE * carried.archive.stat().st_size
     assert f"disk full: needs {needed} bytes, has " in done.stderr
     small_disk.grow(8192)
     assert head_of(directory) == 0

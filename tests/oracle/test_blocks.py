@@ -256,7 +256,7 @@ def test_a_wrong_root_is_named() -> None:
         with EMPTY_CHAIN.imported(block.raw) as (imported, violation):
             assert violation is not None
             assert violation.rule == "execution"
-            shown = ["0x" + it.hex() if isinstance(it, bytes) else str(it) for it in (value, right[field])]
+            shown = ["0x" + it.hex() if isinstance(it, bytes) else str(it) for it in (right[field], value)]
             assert [violation.expected, violation.found] == shown, field
             assert imported.head == (0, EMPTY_CHAIN.genesis.hash)
 
