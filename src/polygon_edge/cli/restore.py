@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO, cast
 
 import click
 
 from polygon_edge import _core
-from polygon_edge.archive.flat import STANDARD_STREAM, FlatArchive
-from polygon_edge.archive.interruptible import InterruptibleFile
 from polygon_edge.chain.genesis import load_genesis
 from polygon_edge.chain.rules import refuse_unsupported
+from polygon_edge.cli.archive_input import open_archive
 from polygon_edge.cli.stop import stop_requested
-from polygon_edge.errors import ArchiveReadError
 from polygon_edge.execution.pipeline import Limits
 from polygon_edge.observe.logs import LogLevel, configure_logging
 from polygon_edge.observe.progress import show_progress
@@ -81,15 +78,13 @@ def restore(  # noqa: PLR0917 - one parameter a flag
     genesis = load_genesis(chain)
     refuse_unsupported(genesis)
     with ExitStack() as stack:
-        try:
-            source = stack.enter_context(_open(archive))
-        except OSError as error:
-            raise ArchiveReadError(archive, 0, error) from error
+        source = stack.enter_context(open_archive(archive))
         directory = DataDirectory(data_dir)
         directory.create(RESTORE_FOLDERS)
         database = stack.enter_context(_core.Chain.open(data_dir))
         wanted = source.metadata.height if to is None else to
-        progress = stack.enter_context(show_progress("restore", wanted or None))
+        missing = wanted - (database.head[0] if database.head else 0)
+        progress = stack.enter_context(show_progress("restore", missing if missing > 0 else None))
         work = Restore(
             source,
             directory,
@@ -115,13 +110,3 @@ def _text(report: RestoreReport) -> str:
     else:
         done = "nothing to restore: the data directory has these blocks already"
     return f"{done}\nhead       {report.head} 0x{report.head_hash.hex()}\nstate root 0x{report.state_root.hex()}"
-
-
-def _open(archive: str) -> FlatArchive:
-    """Open the archive so that a stop is noticed also while a pipe is silent."""
-    stream = InterruptibleFile(archive, stop_requested)
-    try:
-        return FlatArchive(cast("BinaryIO", stream), "standard input" if archive == STANDARD_STREAM else archive)
-    except BaseException:
-        stream.close()
-        raise
