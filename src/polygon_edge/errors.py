@@ -27,9 +27,6 @@ from __future__ import annotations
 from enum import Enum, unique
 from typing import ClassVar
 
-GO_COMMAND_FAILURE = 1
-"""Exit code of a failed command that the Go client has as well."""
-
 
 def _where(*parts: str | None) -> str:
     """Join what is known, from the file to the value.
