@@ -1,4 +1,4 @@
-"""Stopping by a service manager, full operation, the flag's name (lines 20, 28 and 34, without peers and config file)."""
+"""Stopping, full operation, the flag's name (lines 20 and 28 without peers, 34 without the configuration file)."""
 
 from __future__ import annotations
 
