@@ -16,6 +16,7 @@
     ├── DataDirectoryError                  13   data directory, database, lock
     │   └── ConsensusFileError                   `consensus/metadata` or `consensus/snapshots` unreadable
     ├── DiskFullError                       14
+    ├── ListenError                          1   an address that cannot be listened on
     └── StoppedBySignalError               130   a signal; what was finished stays
 
 Commands of the Go client exit with 1 on any failure and 130 on a signal, whatever the family; the codes above are those
@@ -259,6 +260,15 @@ class DiskFullError(PolygonEdgeError):
         need = "more space is needed" if needed is None else f"needs {needed} bytes"
         has = "" if free is None else f", has {free} bytes"
         super().__init__(f"{path}: disk full: {need}{has}")
+
+
+class ListenError(PolygonEdgeError):
+    """The TCP `address` (host and port) cannot be listened on; the text is the Go client's."""
+
+    def __init__(self, address: str, failure: Exception) -> None:
+        self.address = address
+        self.problem = (failure.strerror if isinstance(failure, OSError) else None) or str(failure)
+        super().__init__(_where(f"listen tcp {address}", "bind", self.problem.lower()))
 
 
 class StoppedBySignalError(PolygonEdgeError):
