@@ -187,7 +187,7 @@ class JsonRpcServer:
             await asyncio.sleep(0.005)
         if self._serving.done():
             self._serving.result()
-        logger.info("JSON-RPC listens on %s", _address_text(host, port))
+        logger.info("JSON-RPC server listening on %s", _address_text(host, port))
 
     async def stop(self) -> None:
         """Take no more connections, let running requests end for some seconds, and return when all is released."""
