@@ -26,6 +26,8 @@ of our own verbs.
 
 from __future__ import annotations
 
+import errno
+import os
 from enum import Enum, unique
 from typing import ClassVar
 
@@ -268,7 +270,9 @@ class ListenError(PolygonEdgeError):
 
     def __init__(self, address: str, failure: Exception) -> None:
         self.address = address
-        self.problem = (failure.strerror if isinstance(failure, OSError) else None) or str(failure)
+        code = failure.errno if isinstance(failure, OSError) else None
+        # The standard library's own text repeats the address; the failures of a name server have other numbers.
+        self.problem = os.strerror(code) if code in errno.errorcode else str(failure)
         super().__init__(_where(f"listen tcp {address}", "bind", self.problem.lower()))
 
 

@@ -42,6 +42,9 @@ logger = logging.getLogger(__name__)
 
 _BACKLOG: Final = 256
 _CHUNK_BYTES: Final = 64 * 1024
+_DISCARDED_BYTES: Final = 64 * 1024 * 1024
+"""How much of a body that is too large is still read, and dropped: a client that is cut off while it sends does not see
+the answer."""
 _ALLOWED_HEADERS: Final = "Accept, Content-Type, Content-Length, Accept-Encoding, X-CSRF-Token, Authorization"
 
 
@@ -78,7 +81,7 @@ class JsonRpcEndpoint:
             try:
                 body = await self._body(request)
             except RpcError as error:
-                # The rest of the body is still on its way and would be taken for the next request.
+                # What is left of the body is still on its way and would be taken for the next request.
                 return _json(refusal(error), headers | {"Connection": "close"})
             loop = asyncio.get_running_loop()
             return _json(await loop.run_in_executor(self._threads, self._dispatcher.answer, body), headers)
@@ -91,16 +94,21 @@ class JsonRpcEndpoint:
     async def _body(self, request: Request) -> bytes:
         limits = self._limits
         body = bytearray()
+        size = 0
         try:
             async with asyncio.timeout(limits.body_seconds):
                 async for chunk in request.stream():
-                    body += chunk
-                    if len(body) > limits.body_bytes:
-                        raise RpcError(f"request too large: expected at most {limits.body_bytes} bytes")
+                    size += len(chunk)
+                    if size <= limits.body_bytes:
+                        body += chunk
+                    elif size > limits.body_bytes + _DISCARDED_BYTES:
+                        break
         except TimeoutError as error:
             raise RpcError(
-                f"request incomplete: expected the body within {limits.body_seconds:g} seconds, found {len(body)} bytes"
+                f"request incomplete: expected the body within {limits.body_seconds:g} seconds, found {size} bytes"
             ) from error
+        if size > limits.body_bytes:
+            raise RpcError(f"request too large: expected at most {limits.body_bytes} bytes")
         return bytes(body)
 
     def _headers(self, request: Request) -> dict[str, str]:
@@ -205,7 +213,7 @@ class _Server(uvicorn.Server):
     """uvicorn without its hands on the signals: those belong to the node."""
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:  # type: ignore[override]
+    def capture_signals(self) -> Iterator[None]:
         yield
 
 

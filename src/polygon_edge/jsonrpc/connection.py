@@ -7,7 +7,7 @@ cost a task.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -15,6 +15,8 @@ from polygon_edge.jsonrpc.context import Limits
 
 if TYPE_CHECKING:
     import asyncio
+
+    from uvicorn.protocols.http.h11_impl import RequestResponseCycle
 
 
 class Connection(H11Protocol):
@@ -40,17 +42,18 @@ class Connection(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop every timer."""
-        self._header_timer = _stopped(self._header_timer)
-        self._stall_timer = _stopped(self._stall_timer)
+        self._stop_header_timer()
+        self._stop_stall_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; a header must be complete some time after its first byte, however many follow."""
         super().data_received(data)
-        if self.cycle is None or self.cycle.response_complete:
+        cycle = cast("RequestResponseCycle | None", self.cycle)  # none before the first request
+        if cycle is None or cycle.response_complete:
             self._watch_header()
         else:
-            self._header_timer = _stopped(self._header_timer)
+            self._stop_header_timer()
 
     def pause_writing(self) -> None:
         """Give a client that does not read some time, and end the connection then."""
@@ -60,7 +63,7 @@ class Connection(H11Protocol):
     def resume_writing(self) -> None:
         """Go on, now that the client reads again."""
         super().resume_writing()
-        self._stall_timer = _stopped(self._stall_timer)
+        self._stop_stall_timer()
 
     def on_response_complete(self) -> None:
         """Leave the connection to uvicorn's timer; where it closes, what is written must be read in time."""
@@ -85,7 +88,12 @@ class Connection(H11Protocol):
         if self._stall_timer is None:
             self._stall_timer = self.loop.call_later(self.limits.stall_seconds, self.transport.abort)
 
+    def _stop_header_timer(self) -> None:
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+            self._header_timer = None
 
-def _stopped(timer: asyncio.TimerHandle | None) -> None:
-    if timer is not None:
-        timer.cancel()
+    def _stop_stall_timer(self) -> None:
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+            self._stall_timer = None
