@@ -16,6 +16,7 @@
     ├── DataDirectoryError                  13   data directory, database, lock
     │   └── ConsensusFileError                   `consensus/metadata` or `consensus/snapshots` unreadable
     ├── DiskFullError                       14
+    ├── ListenError                          1   an address that cannot be listened on
     ├── PoolError                            1   a transaction that the pool does not take
     └── StoppedBySignalError               130   a signal; what was finished stays
 
@@ -25,6 +26,8 @@ of our own verbs.
 
 from __future__ import annotations
 
+import errno
+import os
 from enum import Enum, unique
 from typing import ClassVar
 
@@ -260,6 +263,17 @@ class DiskFullError(PolygonEdgeError):
         need = "more space is needed" if needed is None else f"needs {needed} bytes"
         has = "" if free is None else f", has {free} bytes"
         super().__init__(f"{path}: disk full: {need}{has}")
+
+
+class ListenError(PolygonEdgeError):
+    """The TCP `address` (host and port) cannot be listened on; the text is the Go client's."""
+
+    def __init__(self, address: str, failure: Exception) -> None:
+        self.address = address
+        code = failure.errno if isinstance(failure, OSError) else None
+        # The standard library's own text repeats the address; the failures of a name server have other numbers.
+        self.problem = os.strerror(code) if code in errno.errorcode else str(failure)
+        super().__init__(_where(f"listen tcp {address}", "bind", self.problem.lower()))
 
 
 @unique
