@@ -15,7 +15,7 @@ from tests.conftest import recorded_folder
 from tests.program import COMMAND, run_process
 
 from polygon_edge import _core
-from polygon_edge.cli.restore import Height
+from polygon_edge.cli.flags import Height
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,8 +10,9 @@ import click
 
 from polygon_edge.archive.info import ArchiveInfo, End
 from polygon_edge.archive.inspection import MOST_FAULTS_LISTED, inspect
+from polygon_edge.archive.opening import open_archive
 from polygon_edge.chain.genesis import load_genesis
-from polygon_edge.cli.archive_input import open_archive
+from polygon_edge.cli.output import JSON_OPTION, json_requested
 from polygon_edge.cli.stop import stop_requested
 
 FAULTS_PRINTED = 10
@@ -22,11 +23,10 @@ def archive() -> None:
     """Look at an archive without a data directory."""
 
 
-@archive.command(short_help="Print what an archive holds.")
+@archive.command(short_help="Print what an archive holds.", params=[JSON_OPTION])
 @click.argument("archive")
 @click.option("--chain", type=click.Path(path_type=Path), help="Genesis file to compare with.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def info(archive: str, chain: Path | None, as_json: bool) -> None:
+def info(archive: str, chain: Path | None) -> None:
     """Print what ARCHIVE (a file, or - for standard input) holds.
 
     Range, counts, gaps, hashes, and whether the archive holds what its metadata promises. Hashes are followed from
@@ -34,9 +34,9 @@ def info(archive: str, chain: Path | None, as_json: bool) -> None:
     up to the damage, then the command fails.
     """
     genesis = None if chain is None else load_genesis(chain)
-    with open_archive(archive) as source:
+    with open_archive(archive, stop_requested) as source:
         found = inspect(source, genesis, stop_requested)
-    click.echo(json.dumps(found.document()) if as_json else _text(found))
+    click.echo(json.dumps(found.document()) if json_requested() else _text(found))
     fault = found.fault()
     if fault is not None:
         raise fault

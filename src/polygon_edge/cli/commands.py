@@ -5,15 +5,20 @@ from __future__ import annotations
 import click
 
 from polygon_edge.cli.archive import archive
+from polygon_edge.cli.backup import backup
+from polygon_edge.cli.edge_command import EdgeGroup
 from polygon_edge.cli.restore import restore
+from polygon_edge.cli.status import status
 from polygon_edge.cli.version import version
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=EdgeGroup, context_settings={"help_option_names": ["-h", "--help"]})
 def root() -> None:
     """A node for Polygon Edge networks: what the archived Go client wrote is checked, restored and continued."""
 
 
 root.add_command(archive)
+root.add_command(backup)
 root.add_command(restore)
+root.add_command(status)
 root.add_command(version)

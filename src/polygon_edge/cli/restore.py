@@ -9,9 +9,11 @@ from pathlib import Path
 import click
 
 from polygon_edge import _core
+from polygon_edge.archive.opening import open_archive
 from polygon_edge.chain.genesis import load_genesis
 from polygon_edge.chain.rules import refuse_unsupported
-from polygon_edge.cli.archive_input import open_archive
+from polygon_edge.cli.flags import Height
+from polygon_edge.cli.output import JSON_OPTION, json_requested
 from polygon_edge.cli.stop import stop_requested
 from polygon_edge.execution.pipeline import Limits
 from polygon_edge.observe.logs import LogLevel, configure_logging
@@ -20,31 +22,12 @@ from polygon_edge.restore import Restore, RestoreReport
 from polygon_edge.store.data_dir import RESTORE_FOLDERS, DataDirectory
 
 
-class Height(click.ParamType[int]):
-    """A block height: decimal, or hexadecimal with 0x."""
-
-    name = "height"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Read the number; a height is not negative and fits 64 bits."""
-        if isinstance(value, int):
-            return value
-        try:
-            number = int(str(value), 16 if str(value)[:2] in {"0x", "0X"} else 10)
-        except ValueError:
-            number = -1
-        if not 0 <= number < 1 << 64:
-            self.fail(f"expected a block height (decimal or 0x hex), found {value!r}", param, ctx)
-        return number
-
-
-@click.command(short_help="Restore an archive into a data directory.")
+@click.command(short_help="Restore an archive into a data directory.", params=[JSON_OPTION])
 @click.argument("archive")
 @click.option("--data-dir", required=True, type=click.Path(path_type=Path), help="Directory to restore into.")
 @click.option("--chain", required=True, type=click.Path(path_type=Path), help="Genesis file of the chain.")
 @click.option("--to", type=Height(), help="Height to end at (default: the archive's end).")
 @click.option("--strict", is_flag=True, help="Treat doubts about the archive's metadata as errors.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document as the last line of output.")
 @click.option(
     "--run-blocks",
     type=click.IntRange(min=1),
@@ -65,7 +48,6 @@ def restore(  # noqa: PLR0917 - one parameter a flag
     chain: Path,
     to: int | None,
     strict: bool,
-    as_json: bool,
     run_blocks: int,
     log_level: LogLevel,
 ) -> None:
@@ -78,7 +60,7 @@ def restore(  # noqa: PLR0917 - one parameter a flag
     genesis = load_genesis(chain)
     refuse_unsupported(genesis)
     with ExitStack() as stack:
-        source = stack.enter_context(open_archive(archive))
+        source = stack.enter_context(open_archive(archive, stop_requested))
         directory = DataDirectory(data_dir)
         directory.create(RESTORE_FOLDERS)
         database = stack.enter_context(_core.Chain.open(data_dir))
@@ -97,7 +79,7 @@ def restore(  # noqa: PLR0917 - one parameter a flag
             limits=Limits(blocks=run_blocks),
         )
         report = work.run()
-    if as_json:
+    if json_requested():
         click.echo(json.dumps(report.document()))
     else:
         click.echo(_text(report))

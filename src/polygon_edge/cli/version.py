@@ -1,16 +1,25 @@
-"""`polygon-edge version`."""
+"""`polygon-edge version` (§1.10)."""
 
 from __future__ import annotations
 
-import json
 from importlib.metadata import version as distribution_version
 
 import click
 
+from polygon_edge.cli.edge_command import StrictEdgeCommand
+from polygon_edge.cli.output import block, key_values, show
 
-@click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def version(as_json: bool) -> None:
+
+@click.command(cls=StrictEdgeCommand)
+def version() -> None:
     """Print the version of this program."""
-    number = distribution_version("polygon-edge")
-    click.echo(json.dumps({"version": number}) if as_json else number)
+    # A package carries its number and nothing of the repository it was built from. The keys stay, as in a Go client
+    # that was built without these facts.
+    facts = {"version": distribution_version("polygon-edge"), "commit": "", "branch": "", "buildTime": ""}
+    rows = [
+        ("Release version", facts["version"]),
+        ("Git branch", facts["branch"]),
+        ("Commit hash", facts["commit"]),
+        ("Build time", facts["buildTime"]),
+    ]
+    show(block("VERSION INFO", key_values(rows)), facts)

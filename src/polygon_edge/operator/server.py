@@ -11,7 +11,7 @@ import logging
 import socket
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias, TypeVar
 
 import grpc
 import grpc.aio
@@ -22,6 +22,8 @@ from polygon_edge.operator.proto import system_pb2
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+
+    Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
 logger = logging.getLogger(__name__)
 
@@ -189,7 +191,7 @@ class OperatorServer:
             },
         )
 
-    async def get_status(self, _request: Empty, context: grpc.aio.ServicerContext) -> system_pb2.ServerStatus:
+    async def get_status(self, _request: Empty, context: Context) -> system_pb2.ServerStatus:
         """Answer with chain id, head and the peer address."""
         head = await self._read(lambda: self._chain.head, context)
         if head is None:
@@ -201,24 +203,20 @@ class OperatorServer:
             p2pAddr=self._peer_address,
         )
 
-    async def peers_add(
-        self, _request: system_pb2.PeersAddRequest, context: grpc.aio.ServicerContext
-    ) -> system_pb2.PeersAddResponse:
+    async def peers_add(self, _request: system_pb2.PeersAddRequest, context: Context) -> system_pb2.PeersAddResponse:
         """Refuse: there is no network to add a peer to."""
         return await _abort_without_network(context)
 
-    async def peers_list(self, _request: Empty, _context: grpc.aio.ServicerContext) -> system_pb2.PeersListResponse:
+    async def peers_list(self, _request: Empty, _context: Context) -> system_pb2.PeersListResponse:
         """Answer with the connected peers: none."""
         return system_pb2.PeersListResponse()
 
-    async def peers_status(
-        self, _request: system_pb2.PeersStatusRequest, context: grpc.aio.ServicerContext
-    ) -> system_pb2.Peer:
+    async def peers_status(self, _request: system_pb2.PeersStatusRequest, context: Context) -> system_pb2.Peer:
         """Refuse: there is no network that could know the peer."""
         return await _abort_without_network(context)
 
     async def block_by_number(
-        self, request: system_pb2.BlockByNumberRequest, context: grpc.aio.ServicerContext
+        self, request: system_pb2.BlockByNumberRequest, context: Context
     ) -> system_pb2.BlockResponse:
         """Answer with one block's record."""
         raw = await self._read(lambda: self._chain.block(request.number), context)
@@ -226,9 +224,7 @@ class OperatorServer:
             await context.abort(grpc.StatusCode.UNKNOWN, f"block #{request.number} not found")
         return system_pb2.BlockResponse(data=raw)
 
-    async def subscribe(
-        self, _request: Empty, context: grpc.aio.ServicerContext
-    ) -> AsyncIterator[system_pb2.BlockchainEvent]:
+    async def subscribe(self, _request: Empty, context: Context) -> AsyncIterator[system_pb2.BlockchainEvent]:
         """Send one event for each head from now on, until the client or the node ends it."""
         if self._subscriptions >= MOST_SUBSCRIPTIONS:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{MOST_SUBSCRIPTIONS} subscriptions are open")
@@ -268,7 +264,7 @@ class OperatorServer:
         return not self._stopping.is_set()
 
     async def export(
-        self, request: system_pb2.ExportRequest, context: grpc.aio.ServicerContext
+        self, request: system_pb2.ExportRequest, context: Context
     ) -> AsyncIterator[system_pb2.ExportEvent]:
         """Send the blocks of the range in chunks; an end of 0 follows the head, a missing block ends the stream."""
         first, last = getattr(request, "from"), request.to or None
@@ -297,7 +293,7 @@ class OperatorServer:
             raise RuntimeError("the server is not running")
         return asyncio.get_running_loop().run_in_executor(self._readers, read)
 
-    async def _read(self, read: Callable[[], Result], context: grpc.aio.ServicerContext) -> Result:
+    async def _read(self, read: Callable[[], Result], context: Context) -> Result:
         return await _result(self._begin(read), context)
 
 
@@ -343,7 +339,7 @@ class _Reading:
             self._snapshot = None
 
 
-async def _result(read: asyncio.Future[Result], context: grpc.aio.ServicerContext) -> Result:
+async def _result(read: asyncio.Future[Result], context: Context) -> Result:
     """What was read; a database that is closed meanwhile ends the call."""
     try:
         return await asyncio.shield(read)
@@ -352,7 +348,7 @@ async def _result(read: asyncio.Future[Result], context: grpc.aio.ServicerContex
         raise
 
 
-async def _abort_without_network(context: grpc.aio.ServicerContext) -> NoReturn:
+async def _abort_without_network(context: Context) -> NoReturn:
     await context.abort(grpc.StatusCode.UNIMPLEMENTED, "this node has no peers: it has no network yet")
     raise AssertionError
 

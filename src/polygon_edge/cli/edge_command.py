@@ -1,0 +1,157 @@
+"""Commands that the Go client has as well: their flags, words and failures keep its conventions (§1.0).
+
+Our own verbs are plain click commands: they have an exit code for each family of errors.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from polygon_edge.cli.flags import Boolean
+from polygon_edge.cli.output import JSON_OPTION, json_requested
+from polygon_edge.errors import PolygonEdgeError, StoppedBySignalError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+FAILURE_EXIT_CODE = 1
+
+
+class EdgeFailure(Exception):  # noqa: N818 - a way out of click, not an error of its own
+    """A command of the Go client failed by `error`: exit code 1, or 130 after a signal (D-1, D-17)."""
+
+    def __init__(self, error: PolygonEdgeError | OSError) -> None:
+        self.error = error
+        super().__init__(str(error))
+
+    @property
+    def exit_code(self) -> int:
+        """1, whatever the family, but for a signal."""
+        stopped = isinstance(self.error, StoppedBySignalError)
+        return StoppedBySignalError.exit_code if stopped else FAILURE_EXIT_CODE
+
+
+class EdgeCommand(click.Command):
+    """A command of the Go client.
+
+    Each has `--json`; booleans take `=`; words that belong to no flag are ignored as by the Go client, but not in
+    silence.
+    """
+
+    allow_extra_args = True
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the command's parameters and `--json`."""
+        return [*super().get_params(ctx), JSON_OPTION]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the words of the command line; raises click.UsageError."""
+        with _belonging_to(ctx):
+            rest = super().parse_args(ctx, list(_spelled_out(self.params, args)))
+        if ctx.args and not ctx.resilient_parsing and not json_requested():
+            ignored = " ".join(map(repr, ctx.args))
+            click.echo(f"Warning: ignored: {ignored} (true and false are given as --flag=false)", err=True)
+        return rest
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; raises EdgeFailure for every error it foresees."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise
+        except (PolygonEdgeError, OSError) as error:
+            raise EdgeFailure(error) from error
+
+
+class StrictEdgeCommand(EdgeCommand):
+    """A command of the Go client that refuses words that belong to no flag: `version`, `license` and `status`."""
+
+    allow_extra_args = False
+
+
+class EdgeGroup(click.Group):
+    """A command of the Go client that has others below it, and prints its help when it is given none."""
+
+    command_class = EdgeCommand
+    group_class = type
+
+    def __init__(self, name: str | None = None, **settings: Any) -> None:  # noqa: ANN401 - click's signature
+        super().__init__(name, **settings | {"invoke_without_command": True})
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the command's parameters and `--json`."""
+        return [*super().get_params(ctx), JSON_OPTION]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the words up to the name of the command below."""
+        with _belonging_to(ctx):
+            return super().parse_args(ctx, list(_spelled_out(self.params, args)))
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command below, or print the help."""
+        result: object = super().invoke(ctx)
+        if ctx.invoked_subcommand is None:
+            click.echo(ctx.get_help())
+        return result
+
+
+def is_set(name: str) -> bool:
+    """Whether the flag of the parameter `name` stands on the command line."""
+    return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
+def require_flags(*names: str) -> None:
+    """Raise click.UsageError unless the flags of all these parameters are given.
+
+    Called by the command after its own checks, because the Go client reports those first.
+    """
+    missing = ", ".join(f'"{_flag(name)}"' for name in names if not is_set(name))
+    if missing:
+        raise click.UsageError(f"required flag(s) {missing} not set", click.get_current_context())
+
+
+def exclude_flags(*names: str) -> None:
+    """Raise click.UsageError when the flags of more than one of these parameters are given."""
+    given = [f"--{_flag(name)}" for name in names if is_set(name)]
+    if len(given) > 1:
+        raise click.UsageError(f"only one of these flags can be given: {', '.join(given)}", click.get_current_context())
+
+
+@contextlib.contextmanager
+def _belonging_to(context: click.Context) -> Iterator[None]:
+    """Note the command in usage errors where click leaves that out: it decides on the exit code."""
+    try:
+        yield
+    except click.UsageError as error:
+        error.ctx = error.ctx or context
+        raise
+
+
+def _flag(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def _spelled_out(parameters: Iterable[click.Parameter], words: list[str]) -> Iterator[str]:
+    """Turn a boolean flag alone into `--flag=true`, and `--json=…` into `--json`: only its presence counts."""
+    options = {name: option for option in parameters if isinstance(option, click.Option) for name in option.opts}
+    rest = iter(words)
+    for word in rest:
+        option = options.get(word)
+        if word == "--":
+            yield word
+            yield from rest
+        elif option is None:
+            yield "--json" if word.startswith("--json=") else word
+        elif isinstance(option.type, Boolean):
+            yield f"{word}=true"
+        else:
+            yield word
+            if not option.is_flag and not option.count:
+                # Its value, whatever it looks like.
+                value = next(rest, None)
+                if value is not None:
+                    yield value
