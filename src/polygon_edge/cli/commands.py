@@ -6,7 +6,9 @@ import click
 
 from polygon_edge.cli.archive import archive
 from polygon_edge.cli.edge_command import EdgeGroup
+from polygon_edge.cli.genesis import genesis
 from polygon_edge.cli.restore import restore
+from polygon_edge.cli.secrets import secrets
 from polygon_edge.cli.version import version
 
 
@@ -16,5 +18,7 @@ def root() -> None:
 
 
 root.add_command(archive)
+root.add_command(genesis)
 root.add_command(restore)
+root.add_command(secrets)
 root.add_command(version)
