@@ -19,6 +19,7 @@
     │       ├── KeyMissingError                      there is none
     │       └── KeyExistsError                       there is one where one was to be created
     ├── DiskFullError                       14
+    ├── PoolError                            1   a transaction that the pool does not take
     └── StoppedBySignalError               130   a signal; what was finished stays
 
 Commands of the Go client exit with 1 on any failure and 130 on a signal, whatever the family; the codes above are those
@@ -283,6 +284,51 @@ class DiskFullError(PolygonEdgeError):
         need = "more space is needed" if needed is None else f"needs {needed} bytes"
         has = "" if free is None else f", has {free} bytes"
         super().__init__(f"{path}: disk full: {need}{has}")
+
+
+@unique
+class Refusal(Enum):
+    """Why the pool does not take a transaction, in the order of checks; tools match on these texts (§5.6)."""
+
+    MALFORMED = "malformed transaction"
+    OVERSIZED = "oversized data"
+    SIGNATURE = "cannot extract signature"
+    SENDER = "invalid sender"
+    DEPLOYMENT = "smart contract deployment restricted"
+    UNDERPRICED = "transaction underpriced"
+    NONCE_TOO_LOW = "nonce too low"
+    FUNDS = "insufficient funds for gas * price + value"
+    INTRINSIC_GAS = "intrinsic gas too low"
+    BLOCK_GAS_LIMIT = "exceeds block gas limit"
+    FUTURE = "rejected future tx due to low slots"
+    ALREADY_KNOWN = "already known"
+    REPLACEMENT_UNDERPRICED = "replacement tx underpriced"
+    ENQUEUED_LIMIT = "maximum number of enqueued transactions reached"
+    FULL = "txpool is full"
+
+
+class PoolError(PolygonEdgeError):
+    """The pool does not take a transaction.
+
+    The text is the refusal's own and nothing else, since tools compare it; where a transaction cannot be decoded, it is
+    what the decoder says (`problem`). `hash` is the transaction's, 32 bytes, None where there is none yet.
+    """
+
+    def __init__(
+        self,
+        refusal: Refusal,
+        *,
+        hash: bytes | None = None,
+        problem: str | None = None,
+        expected: object = None,
+        found: object = None,
+    ) -> None:
+        self.refusal = refusal
+        self.hash = hash
+        self.problem = problem
+        self.expected = expected
+        self.found = found
+        super().__init__(_where(problem or refusal.value))
 
 
 class StoppedBySignalError(PolygonEdgeError):

@@ -1,4 +1,5 @@
 import io
+import json
 import logging
 import re
 from collections.abc import Iterator
@@ -86,3 +87,33 @@ def test_the_root_logger_of_an_embedding_program_sees_nothing() -> None:
     finally:
         logging.getLogger().removeHandler(handler)
     assert stream.getvalue() == ""
+
+
+def test_a_json_line_has_the_go_clients_keys() -> None:
+    stream = io.StringIO()
+    configure_logging(stream=stream, as_json=True)
+    logging.getLogger("polygon_edge.node").warning("careful\n%d", 7)
+    document = json.loads(stream.getvalue())
+    assert document.pop("@timestamp").endswith("Z")
+    assert document == {"@level": "warning", "@module": "polygon.node", "@message": "careful\n7"}
+    assert stream.getvalue().count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "level"),
+    [
+        ("TRACE", LogLevel.TRACE),
+        ("Warn", LogLevel.WARN),
+        ("off", LogLevel.OFF),
+        ("loud", LogLevel.INFO),
+        ("", LogLevel.INFO),
+    ],
+)
+def test_an_unknown_level_is_info(text: str, level: LogLevel) -> None:
+    assert LogLevel.named(text) is level
+
+
+def test_off_shows_nothing() -> None:
+    stream = io.StringIO()
+    configure_logging(LogLevel.OFF, stream).error("unheard")
+    assert not stream.getvalue()

@@ -7,12 +7,15 @@ use pyo3::prelude::*;
 
 mod chain;
 mod convert;
+mod decode;
 mod error;
 mod genesis;
 mod headers;
+mod keys;
 mod prepare;
 mod query;
 mod rules;
+mod snapshot;
 
 /// The Rust core of polygon-edge.
 #[pymodule(gil_used = true)]
@@ -27,5 +30,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(prepare::prepare, module)?)?;
     module.add_function(wrap_pyfunction!(headers::summarise, module)?)?;
     module.add_function(wrap_pyfunction!(convert::keccak256, module)?)?;
+    keys::register(module)?;
+    decode::register(module)?;
+    module.add_class::<snapshot::Snapshot>()?;
     Ok(())
 }

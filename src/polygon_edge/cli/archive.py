@@ -10,8 +10,8 @@ import click
 
 from polygon_edge.archive.info import ArchiveInfo, End
 from polygon_edge.archive.inspection import MOST_FAULTS_LISTED, inspect
+from polygon_edge.archive.opening import open_archive
 from polygon_edge.chain.genesis import load_genesis
-from polygon_edge.cli.archive_input import open_archive
 from polygon_edge.cli.output import JSON_OPTION, json_requested
 from polygon_edge.cli.stop import stop_requested
 
@@ -34,7 +34,7 @@ def info(archive: str, chain: Path | None) -> None:
     up to the damage, then the command fails.
     """
     genesis = None if chain is None else load_genesis(chain)
-    with open_archive(archive) as source:
+    with open_archive(archive, stop_requested) as source:
         found = inspect(source, genesis, stop_requested)
     click.echo(json.dumps(found.document()) if json_requested() else _text(found))
     fault = found.fault()

@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 from polygon_edge import _core
+from polygon_edge.archive.opening import open_archive
 from polygon_edge.chain.genesis import load_genesis
 from polygon_edge.chain.rules import refuse_unsupported
-from polygon_edge.cli.archive_input import open_archive
 from polygon_edge.cli.flags import Height
 from polygon_edge.cli.output import JSON_OPTION, json_requested
 from polygon_edge.cli.stop import stop_requested
@@ -60,7 +60,7 @@ def restore(  # noqa: PLR0917 - one parameter a flag
     genesis = load_genesis(chain)
     refuse_unsupported(genesis)
     with ExitStack() as stack:
-        source = stack.enter_context(open_archive(archive))
+        source = stack.enter_context(open_archive(archive, stop_requested))
         directory = DataDirectory(data_dir)
         directory.create(RESTORE_FOLDERS)
         database = stack.enter_context(_core.Chain.open(data_dir))

@@ -16,6 +16,13 @@ FORCED_EXIT_CODE = 130
 stop_requested = threading.Event()
 """Set by the first signal; work that can be stopped looks at it."""
 
+_caught: list[signal.Signals] = []
+
+
+def caught_signal() -> signal.Signals | None:
+    """Return the first signal that asked to stop, None before there was one."""
+    return _caught[0] if _caught else None
+
 
 def install() -> None:
     """Take over SIGINT, SIGTERM and SIGHUP; call this before anything else.
@@ -35,8 +42,9 @@ def ignore() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _handle(_number: int, _frame: FrameType | None) -> None:
+def _handle(number: int, _frame: FrameType | None) -> None:
     if stop_requested.is_set():
         # Databases survive this: what is committed is synced, what is not is gone.
         os._exit(FORCED_EXIT_CODE)
+    _caught[:] = [signal.Signals(number)]
     stop_requested.set()

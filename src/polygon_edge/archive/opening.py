@@ -1,22 +1,24 @@
-"""The archive that a command names: a file, or `-` for standard input."""
+"""Opens the archive that a command names, a file or `-`, so that a signal can leave a silent pipe."""
 
 from __future__ import annotations
 
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from polygon_edge.archive.flat import STANDARD_STREAM, FlatArchive
 from polygon_edge.archive.interruptible import InterruptibleFile
-from polygon_edge.cli.stop import stop_requested
 from polygon_edge.errors import ArchiveReadError
 
+if TYPE_CHECKING:
+    import threading
 
-def open_archive(file: str) -> FlatArchive:
-    """Open the archive so that a signal is noticed also while a pipe is silent.
+
+def open_archive(file: str, stop: threading.Event) -> FlatArchive:
+    """Open the archive; reading ends with StoppedBySignalError soon after `stop` is set, also while a pipe is silent.
 
     Raises ArchiveReadError, ArchiveMetadataError and StoppedBySignalError.
     """
     try:
-        stream = InterruptibleFile(file, stop_requested)
+        stream = InterruptibleFile(file, stop)
     except OSError as error:
         raise ArchiveReadError(file, 0, error) from error
     try:

@@ -1,0 +1,172 @@
+"""A lone validator makes its chain longer: build at the right moment, sign, append; one block after the other.
+
+Owns the thread and the order of the steps. What is in a block comes from a callable, who may sign from the snapshots,
+when and how large from `consensus.block_time`; the finished block takes the same way into the chain as any other.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from polygon_edge import _core
+from polygon_edge.consensus.block_time import next_gas_limit, next_timestamp
+from polygon_edge.errors import StoppedBySignalError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from polygon_edge.consensus.validators import Snapshots, ValidatorSet
+    from polygon_edge.execution.append import Appender
+
+logger = logging.getLogger(__name__)
+
+LONGEST_BUILD_SECONDS = 0.5
+"""How long before its timestamp a block is begun, at most; a fourth of the block time where that is less."""
+
+LONG_WAIT_BLOCK_TIMES = 10
+"""A head whose timestamp lies so many block times ahead of the clock is worth a warning."""
+
+
+class Offer(Protocol):
+    """The transactions on offer, and what became of them."""
+
+    def candidates(self) -> list[_core.Transaction]:
+        """The transactions a block may take, the best first, those of one sender in order of nonce."""
+        ...
+
+    def settle(self, candidates: Sequence[_core.Transaction], outcomes: Sequence[str]) -> None:
+        """Learn what became of each candidate (`_core.Proposal.outcomes`)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SealingRules:
+    """What the operator may choose: seconds from block to block, and the gas limit to move to (0 keeps it)."""
+
+    block_time_seconds: int
+    block_gas_target: int
+
+
+class Sealer:
+    """Seals blocks in a thread of its own from `start` until `stop` is set, as long as its key is the only validator.
+
+    `error` is what ended the thread before its time, None as long as nothing did.
+    """
+
+    def __init__(
+        self,
+        chain: _core.Chain,
+        snapshots: Snapshots,
+        appender: Appender,
+        key: _core.EcdsaKey,
+        offer: Offer,
+        *,
+        rules: SealingRules,
+        stop: threading.Event,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._chain = chain
+        self._snapshots = snapshots
+        self._appender = appender
+        self._key = key
+        self._offer = offer
+        self._rules = rules
+        self._stop = stop
+        self._clock = clock
+        self.error: BaseException | None = None
+        self._thread = threading.Thread(target=self._work, name="sealing", daemon=True)
+
+    def start(self) -> None:
+        """Begin with the block after the head."""
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait for the end of the thread, if it was started, after `stop` was set."""
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _work(self) -> None:
+        try:
+            while not self._stop.is_set() and self._may_seal():
+                self.seal_next()
+        except StoppedBySignalError:
+            pass
+        except BaseException as error:  # noqa: BLE001 - handed to whoever waits for the node
+            self.error = error
+
+    def _may_seal(self) -> bool:
+        """Whether this key is the only validator of the next block; says why where it is not."""
+        number = self._chain.tip[0] + 1
+        validators = self._snapshots.validators(number)
+        if self._key.address not in validators:
+            logger.info(
+                "not sealing: 0x%s is not among the %d validators of block %d; blocks come by restore only",
+                self._key.address.hex(),
+                len(validators),
+                number,
+            )
+            return False
+        if len(validators) > 1:
+            logger.warning(
+                "not sealing: block %d needs the seals of %d validators, and this version seals alone only",
+                number,
+                len(validators),
+            )
+            return False
+        return True
+
+    def seal_next(self) -> None:
+        """Build, seal and append the block after the head, at its time; returns early when asked to stop."""
+        number, _, gas_limit = self._chain.tip
+        raw = self._chain.header(number)
+        if raw is None:
+            raise LookupError(number)
+        block_time = self._rules.block_time_seconds
+        now = self._clock()
+        timestamp = next_timestamp(_core.decode_header(raw).timestamp, now, block_time)
+        if timestamp - now > LONG_WAIT_BLOCK_TIMES * block_time:
+            logger.warning(
+                "block %d can be sealed in %.0f s only: the head is ahead of the clock", number + 1, timestamp - now
+            )
+        build_seconds = min(LONGEST_BUILD_SECONDS, block_time / 4)
+        if self._wait_until(timestamp - build_seconds):
+            return
+        candidates = self._offer.candidates()
+        validators = self._snapshots.validators(number + 1)
+        proposal = self._chain.propose(
+            coinbase=self._key.address,
+            timestamp=timestamp,
+            gas_limit=next_gas_limit(gas_limit, self._rules.block_gas_target),
+            validators=validators,
+            candidates=candidates,
+            seconds=build_seconds,
+        )
+        if self._wait_until(timestamp):
+            return
+        self._append(proposal, validators)
+        self._offer.settle(candidates, proposal.outcomes)
+
+    def _append(self, proposal: _core.Proposal, validators: ValidatorSet) -> None:
+        seal = self._key.sign(_core.proposer_digest(proposal.hash))
+        committed = self._key.sign(_core.committed_digest(proposal.hash))
+        self._appender.append(proposal.record(seal, [committed]))
+        logger.info(
+            "block sealed: number=%d hash=0x%s transactions=%d gas_used=%d validators=%d",
+            proposal.number,
+            proposal.hash.hex(),
+            proposal.transactions,
+            proposal.gas_used,
+            len(validators),
+        )
+
+    def _wait_until(self, moment: float) -> bool:
+        """Wait for the clock; returns True when asked to stop meanwhile."""
+        while (missing := moment - self._clock()) > 0:
+            # The clock may be set while we wait, so no wait is long.
+            if self._stop.wait(min(missing, 1.0)):
+                return True
+        return self._stop.is_set()
