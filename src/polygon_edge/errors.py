@@ -18,7 +18,10 @@
     ├── GenesisError                        12   a genesis file that cannot be read
     │   └── UnsupportedGenesisError              readable, but asks for what this version does not do
     ├── DataDirectoryError                  13   data directory, database, lock
-    │   └── ConsensusFileError                   `consensus/metadata` or `consensus/snapshots` unreadable
+    │   ├── ConsensusFileError                   `consensus/metadata` or `consensus/snapshots` unreadable
+    │   └── KeyFileError                         a key file that does not hold what it should
+    │       ├── KeyMissingError                      there is none
+    │       └── KeyExistsError                       there is one where one was to be created
     ├── DiskFullError                       14
     ├── ListenError                          1   an address that cannot be listened on
     ├── PoolError                            1   a transaction that the pool does not take
@@ -303,6 +306,27 @@ class DataDirectoryError(PolygonEdgeError):
 
 class ConsensusFileError(DataDirectoryError):
     """`consensus/metadata` or `consensus/snapshots` is unreadable; both can be rebuilt from headers."""
+
+
+class KeyFileError(DataDirectoryError):
+    """A key file cannot be used; neither text nor fields ever hold anything of its content."""
+
+
+class KeyMissingError(KeyFileError):
+    """The secret `name` is not there, at `path`."""
+
+    def __init__(self, path: str, name: str) -> None:
+        self.name = name
+        super().__init__(path, f'secret "{name}" not found')
+
+
+class KeyExistsError(KeyFileError):
+    """The secret `name` that was to be created is there already, at `path`; it was not touched."""
+
+    def __init__(self, path: str, name: str) -> None:
+        self.name = name
+        # The Go client's words first, for programs that look for them.
+        super().__init__(path, f'secrets "{name}" has been already initialized: {path}')
 
 
 class DiskFullError(PolygonEdgeError):
