@@ -16,13 +16,15 @@ from polygon_edge import _core
 from polygon_edge.archive.opening import open_archive
 from polygon_edge.chain.address import checksum_address
 from polygon_edge.chain.genesis_block import core_rules, genesis_block
+from polygon_edge.chain.intrinsic_gas import intrinsic_gas
 from polygon_edge.chain.rules import rules_of
 from polygon_edge.config import Address
 from polygon_edge.consensus.head_validators import save_validators, validators_at_head
 from polygon_edge.execution.append import Appender
 from polygon_edge.execution.head_feed import HeadFeed
 from polygon_edge.execution.sealing import Sealer, SealingRules
-from polygon_edge.jsonrpc.app import Backend, JsonRpcServer, SyncProgress
+from polygon_edge.jsonrpc.app import JsonRpcServer
+from polygon_edge.jsonrpc.context import Backend, SyncProgress
 from polygon_edge.keys.identity import node_id
 from polygon_edge.keys.local import LocalKeys
 from polygon_edge.observe.progress import show_progress
@@ -46,6 +48,11 @@ logger = logging.getLogger(__name__)
 
 NOTICE_SECONDS = 0.05
 """How soon a stop is noticed while the node serves."""
+
+
+def _warn_if_open(door: str, address: Address) -> None:
+    if address.is_open_to_all:
+        logger.warning("%s listens on all interfaces of this machine: whoever reaches it can use it", door)
 
 
 class HeadState:
@@ -72,12 +79,12 @@ class RestoreReporter:
     shown: Progress
     chain: _core.Chain
     heads: HeadFeed
-    sync: SyncProgress
+    on_head: Callable[[int], None]
 
     def update(self, *, blocks: int, transactions: int, gas: int, head: int) -> None:
         """Count blocks that are stored for good; `head` is the last of them."""
         self.shown.update(blocks=blocks, transactions=transactions, gas=gas, head=head)
-        self.sync.current = head
+        self.on_head(head)
         block_hash = self.chain.canonical_hash(head)
         if block_hash is not None:
             self.heads.publish(head, block_hash)
@@ -136,34 +143,20 @@ class Node:
         pool = self._pool(chain)
         operator = OperatorServer(
             chain,
-            chain_id=self._rules.chain_id,
-            libp2p_address=f"/ip4/{config.libp2p.host}/tcp/{config.libp2p.port}/p2p/{identity}",
-            heads=self._heads,
+            self._rules.chain_id,
+            self._heads,
+            peer_address=f"/ip4/{config.libp2p.host}/tcp/{config.libp2p.port}/p2p/{identity}",
             export_delay_seconds=config.export_delay_seconds,
         )
-        jsonrpc = JsonRpcServer(
-            Backend(
-                chain=chain,
-                rules=core_rules(self._rules),
-                name=self._genesis.name,
-                chain_id=self._rules.chain_id,
-                version=self._version,
-                pool=pool,
-                sync_progress=lambda: self._sync,
-                heads=self._heads,
-                batch_limit=config.json_rpc.batch_limit,
-                block_range_limit=config.json_rpc.block_range_limit,
-                allowed_origins=config.json_rpc.allowed_origins,
-                price_limit=config.pool.price_limit,
-            )
-        )
         async with contextlib.AsyncExitStack() as doors:
-            await operator.start(config.grpc.host, config.grpc.port)
             doors.push_async_callback(operator.stop)
-            self._announce("gRPC", config.grpc, operator.port)
-            await jsonrpc.start(config.jsonrpc.host, config.jsonrpc.port)
+            port = await operator.start(str(config.grpc))
+            logger.info("gRPC server listening on %s", Address(config.grpc.host, port))
+            _warn_if_open("gRPC", config.grpc)
+            jsonrpc = JsonRpcServer(self._backend(chain, pool), config.jsonrpc.host, config.jsonrpc.port)
             doors.push_async_callback(jsonrpc.stop)
-            self._announce("JSON-RPC", config.jsonrpc, jsonrpc.port)
+            _warn_if_open("JSON-RPC", config.jsonrpc)
+            await jsonrpc.start()
             try:
                 if config.restore is not None:
                     await asyncio.to_thread(self._restore, chain, config.restore)
@@ -185,10 +178,21 @@ class Node:
         while not self._stop.is_set() and sealer.error is None:
             await asyncio.sleep(NOTICE_SECONDS)
 
-    def _announce(self, door: str, address: Address, port: int) -> None:
-        logger.info("%s server listening on %s", door, Address(address.host, port))
-        if address.is_open_to_all:
-            logger.warning("%s listens on all interfaces of this machine: whoever reaches it can use it", door)
+    def _backend(self, chain: _core.Chain, pool: TransactionPool) -> Backend:
+        settings = self._config.json_rpc
+        return Backend(
+            chain=chain,
+            rules=core_rules(self._rules),
+            name=self._genesis.name,
+            chain_id=self._rules.chain_id,
+            version=self._version,
+            pool=pool,
+            sync_progress=lambda: self._sync,
+            batch_limit=settings.batch_limit,
+            block_range_limit=settings.block_range_limit,
+            allowed_origins=settings.allowed_origins,
+            price_limit=self._config.pool.price_limit,
+        )
 
     def _pool(self, chain: _core.Chain) -> TransactionPool:
         limits = self._config.pool
@@ -197,11 +201,17 @@ class Node:
         def decode(raw: bytes) -> _core.Transaction:
             return _core.decode_transaction(rules, chain.tip[0] + 1, raw)
 
+        def least_gas(transaction: _core.Transaction) -> int:
+            number = chain.tip[0] + 1
+            creates = transaction.to is None
+            return intrinsic_gas(self._rules.forks, number, creates=creates, data=transaction.input)
+
         return TransactionPool(
             HeadState(chain),
             decode,
             PoolLimits(limits.price_limit, limits.max_slots, limits.max_enqueued),
             frozenset(self._genesis.params.deployment_whitelist),
+            intrinsic_gas=least_gas,
         )
 
     def _restore(self, chain: _core.Chain, archive: Path) -> None:
@@ -211,8 +221,13 @@ class Node:
             head = chain.tip[0]
             missing = source.metadata.height - head
             shown = stack.enter_context(show_progress("restore", missing if missing > 0 else None))
-            self._sync = SyncProgress(starting=head, current=head, highest=source.metadata.height)
-            reporter = RestoreReporter(shown, chain, self._heads, self._sync)
+            highest = source.metadata.height
+
+            def show_sync(current: int) -> None:
+                self._sync = SyncProgress(starting=head + 1, current=current, highest=highest)
+
+            show_sync(head)
+            reporter = RestoreReporter(shown, chain, self._heads, show_sync)
             try:
                 report = Restore(source, self._directory, chain, self._genesis, self._stop, reporter).run()
             finally:
