@@ -1,4 +1,4 @@
-//! Fixed-size byte values between Python and the core.
+//! Values of fixed size between Python and the core.
 
 use polygon_edge_chain::{Address, B256, U256};
 use pyo3::{
@@ -29,6 +29,14 @@ pub fn integer<'py>(py: Python<'py>, magnitude: &[u8]) -> PyResult<Bound<'py, Py
 /// A Python integer from a 256-bit one.
 pub fn wide_integer<'py>(py: Python<'py>, value: &U256) -> PyResult<Bound<'py, PyAny>> {
     integer(py, &value.to_be_bytes_trimmed_vec())
+}
+
+/// A word from an int of 0 to 2^256-1.
+pub fn word(what: &str, int: &Bound<'_, PyAny>) -> PyResult<U256> {
+    let bytes = int
+        .call_method1("to_bytes", (32, "big"))
+        .map_err(|_| PyValueError::new_err(format!("{what}: expected an int of 0 to 2^256-1, found {int}")))?;
+    Ok(U256::from_be_slice(bytes.extract()?))
 }
 
 /// What is said of a value of the wrong size; the value itself is not shown.
