@@ -10,16 +10,16 @@ use polygon_edge_chain::{
     execute::{Candidate, ExecutionError, Executor},
     journal::Fault,
     proposal::{self, ProposalError, Terms},
-    rlp,
     state_trie::{StateTrie, TrieOptions},
-    transaction::Transaction,
 };
 use pyo3::{exceptions::PyValueError, prelude::*, pybacked::PyBackedBytes, types::PyBytes};
 
 use crate::{
     call::canonical_hash,
     chain::{Chain, lock},
-    convert, error,
+    convert,
+    decode::Transaction,
+    error,
 };
 
 /// Bytes of a seal: r || s || parity.
@@ -113,7 +113,7 @@ impl Chain {
         timestamp: u64,
         gas_limit: u64,
         validators: Vec<PyBackedBytes>,
-        candidates: Vec<(PyBackedBytes, Option<PyBackedBytes>)>,
+        candidates: Vec<Py<Transaction>>,
         miner: Option<&[u8]>,
         nonce: Option<&[u8]>,
         seconds: Option<f64>,
@@ -130,17 +130,11 @@ impl Chain {
                 .try_into()
                 .map_err(|_| PyValueError::new_err(format!("nonce: expected 8 bytes, found {}", nonce.len())))?,
         };
-        let candidates = candidates
-            .iter()
-            .map(|(raw, sender)| {
-                let whole = Bytes::copy_from_slice(raw);
-                let transaction = rlp::parse(&whole).and_then(|item| Transaction::decode_legacy(&item, &whole));
-                Ok(Candidate {
-                    transaction: transaction.map_err(|error| PyValueError::new_err(error.to_string()))?,
-                    sender: sender.as_ref().map(|sender| convert::address(sender)).transpose()?,
-                })
-            })
-            .collect::<PyResult<Vec<_>>>()?;
+        let candidate = |candidate: &Py<Transaction>| {
+            let Transaction { inner, sender } = candidate.get();
+            Candidate { transaction: inner.clone(), sender: *sender }
+        };
+        let candidates: Vec<_> = candidates.iter().map(candidate).collect();
         let inner = py.detach(|| {
             let mut enough = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
             self.build(terms, &candidates, &mut enough)
