@@ -5,8 +5,10 @@ from __future__ import annotations
 import click
 
 from polygon_edge.cli.archive import archive
+from polygon_edge.cli.backup import backup
 from polygon_edge.cli.edge_command import EdgeGroup
 from polygon_edge.cli.restore import restore
+from polygon_edge.cli.status import status
 from polygon_edge.cli.version import version
 
 
@@ -16,5 +18,7 @@ def root() -> None:
 
 
 root.add_command(archive)
+root.add_command(backup)
 root.add_command(restore)
+root.add_command(status)
 root.add_command(version)
