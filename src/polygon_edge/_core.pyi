@@ -244,7 +244,7 @@ class Chain:
     ) -> Proposal:
         """Build the block after the committed head from `candidates` in their order, for up to `seconds` (§4.8).
 
-        `miner` and `nonce` are a vote (§3.7), by default zero bytes. A candidate that is refused leaves no trace. Nothing
+        `miner` and `nonce` are a vote (§3.7), by default zero bytes. A refused candidate leaves no trace. Nothing
         is written. Raises ValueError for a gas limit or timestamp of 2^63 or more.
         """
 
