@@ -112,6 +112,13 @@ def test_a_restore_under_way_is_told() -> None:
         }
 
 
+def test_an_answer_does_not_wait_for_the_client_to_acknowledge_its_header(door: Door) -> None:
+    begun = time.monotonic()
+    for _ in range(50):
+        door.post(REQUEST)
+    assert time.monotonic() - begun < 1  # 40 ms each if it did
+
+
 def test_requests_in_one_go_are_answered_one_after_the_other(door: Door) -> None:
     request = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(REQUEST), REQUEST)
     last = request.replace(b"Host: x", b"Host: x\r\nConnection: close")
