@@ -7,14 +7,20 @@
     │   ├── ArchiveRecordError                   a record that is not a block
     │   ├── ArchiveTruncatedError                cut inside a record, or a length beyond the end
     │   ├── ArchiveReadError                     the medium failed
+    │   ├── ArchiveWriteError                    the archive cannot be made, written or named
     │   ├── ArchiveIncompleteError               ends at a record boundary, but not where it promised
     │   └── ArchiveExistsError                   the output is already there
     ├── SourceError                         10   a source of blocks gave other blocks than asked for
+    │   └── SourceEndedError                     it ended before the last block that was asked for
+    ├── NodeError                            1   a node that does not answer, or whose answer is an error
     ├── BlockRuleError                      11   a block that breaks a rule of its chain
     ├── GenesisError                        12   a genesis file that cannot be read
     │   └── UnsupportedGenesisError              readable, but asks for what this version does not do
     ├── DataDirectoryError                  13   data directory, database, lock
-    │   └── ConsensusFileError                   `consensus/metadata` or `consensus/snapshots` unreadable
+    │   ├── ConsensusFileError                   `consensus/metadata` or `consensus/snapshots` unreadable
+    │   └── KeyFileError                         a key file that does not hold what it should
+    │       ├── KeyMissingError                      there is none
+    │       └── KeyExistsError                       there is one where one was to be created
     ├── DiskFullError                       14
     ├── ListenError                          1   an address that cannot be listened on
     ├── PoolError                            1   a transaction that the pool does not take
@@ -128,21 +134,35 @@ class ArchiveReadError(ArchiveError):
         super().__init__(file, offset, f"cannot be read: {failure.strerror or failure}")
 
 
+class ArchiveWriteError(ArchiveError):
+    """The file cannot be made, written or given its name, for another reason than a full disk."""
+
+    _names_first_byte = False
+
+    def __init__(self, file: str, offset: int, failure: OSError) -> None:
+        super().__init__(file, offset, f"cannot be written: {failure.strerror or failure}")
+
+
 class ArchiveIncompleteError(ArchiveError):
     """The archive ends cleanly at height `found` although its metadata promises `expected`."""
 
 
 class ArchiveExistsError(ArchiveError):
-    """The file to be written exists already; nothing was changed."""
+    """The file to be written exists already; nothing was changed. `remedy` says what can be done instead.
+
+    The text begins as the Go client's does (§1.2).
+    """
 
     _names_first_byte = False
 
-    def __init__(self, file: str) -> None:
-        super().__init__(file, 0, "exists already and is not overwritten")
+    def __init__(self, file: str, remedy: str | None = None) -> None:
+        super().__init__(file, 0, "file exists")
+        self.remedy = remedy
+        self.args = (_where(f"open {file}", "file exists", remedy),)
 
 
 class SourceError(PolygonEdgeError):
-    """A source of blocks delivered block `found` where `expected` was due."""
+    """A source of blocks delivered `found` where `expected` was due."""
 
     exit_code: ClassVar[int] = 10
 
@@ -152,6 +172,33 @@ class SourceError(PolygonEdgeError):
         self.expected = expected
         self.found = found
         super().__init__(_where(source, problem, _comparison(expected, found)))
+
+
+class SourceEndedError(SourceError):
+    """A source ended although the blocks `first_missing` to `last_missing` had not come."""
+
+    def __init__(self, source: str, first_missing: int, last_missing: int, *, after: int | None) -> None:
+        self.first_missing = first_missing
+        self.last_missing = last_missing
+        missing = (
+            f"block {first_missing}" if first_missing == last_missing else f"blocks {first_missing} to {last_missing}"
+        )
+        found = "no blocks" if after is None else f"end after block {after}"
+        super().__init__(source, f"ended early, {missing} missing", f"blocks up to {last_missing}", found)
+
+
+class NodeError(PolygonEdgeError):
+    """The node at `address` did not answer a request, or answered with an error.
+
+    `status` is the status of gRPC in the Go client's spelling ("Unavailable", "Unknown"), `problem` its text. The
+    message is worded as that client words it (§1.0).
+    """
+
+    def __init__(self, address: str, status: str, problem: str) -> None:
+        self.address = address
+        self.status = status
+        self.problem = problem
+        super().__init__(_where(f"rpc error: code = {status} desc = {problem}"))
 
 
 @unique
@@ -251,6 +298,27 @@ class ConsensusFileError(DataDirectoryError):
     """`consensus/metadata` or `consensus/snapshots` is unreadable; both can be rebuilt from headers."""
 
 
+class KeyFileError(DataDirectoryError):
+    """A key file cannot be used; neither text nor fields ever hold anything of its content."""
+
+
+class KeyMissingError(KeyFileError):
+    """The secret `name` is not there, at `path`."""
+
+    def __init__(self, path: str, name: str) -> None:
+        self.name = name
+        super().__init__(path, f'secret "{name}" not found')
+
+
+class KeyExistsError(KeyFileError):
+    """The secret `name` that was to be created is there already, at `path`; it was not touched."""
+
+    def __init__(self, path: str, name: str) -> None:
+        self.name = name
+        # The Go client's words first, for programs that look for them.
+        super().__init__(path, f'secrets "{name}" has been already initialized: {path}')
+
+
 class DiskFullError(PolygonEdgeError):
     """The file system of `path` has `free` bytes where `needed` are needed (None: not known beforehand)."""
 
@@ -272,7 +340,7 @@ class ListenError(PolygonEdgeError):
         self.address = address
         code = failure.errno if isinstance(failure, OSError) else None
         # The standard library's own text repeats the address; the failures of a name server have other numbers.
-        self.problem = os.strerror(code) if code in errno.errorcode else str(failure)
+        self.problem = str(failure) if code is None or code not in errno.errorcode else os.strerror(code)
         super().__init__(_where(f"listen tcp {address}", "bind", self.problem.lower()))
 
 

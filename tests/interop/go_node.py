@@ -19,7 +19,7 @@ STOP_TRIES = 6
 
 
 class GoNode:
-    """A node that finds no peers and makes keys of its own, so that it is no validator and never seals.
+    """A node that finds no peers; it seals only where the directory holds the key of the only validator.
 
     `archive` is restored by it while it starts. What it logs goes to `log`.
     """
@@ -28,6 +28,7 @@ class GoNode:
         self, binary: str | Path, directory: Path, genesis: Path, log: Path, archive: Path | None = None
     ) -> None:
         grpc, rpc, peers = free_ports(3)
+        self.grpc = f"127.0.0.1:{grpc}"
         words = [
             "server",
             "--data-dir",

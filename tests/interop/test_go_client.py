@@ -6,7 +6,6 @@ Needs its binary, named by the environment; the recorded answers are those of a 
 from __future__ import annotations
 
 import json
-import os
 import random
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from typing import Any
 
 import pytest
 from tests.golden.recorded import compare_receipts, compare_state, rows
-from tests.interop.go_node import BINARY, GoNode
+from tests.interop.go_node import GoNode
 
 from polygon_edge import _core
 from polygon_edge.chain.genesis import load_genesis
@@ -38,15 +37,6 @@ WHAT_IT_SERVES = (
     "eth_getLogs",
     "eth_call",
 )
-
-
-@pytest.fixture(scope="module")
-def go_client() -> str:
-    binary = os.environ.get(BINARY)
-    if not binary:
-        pytest.skip(f"no binary of the Go client: set {BINARY}")
-    assert Path(binary).is_file(), f"{BINARY} names no file"
-    return binary
 
 
 def restore(archive: str, directory: Path) -> dict[str, Any]:

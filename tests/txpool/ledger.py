@@ -71,8 +71,8 @@ class Ledger:
             self,
             self.decode,
             limits or PoolLimits(),
+            whitelist,
             intrinsic_gas=lambda transaction: 53_000 if transaction.to is None else 21_000,
-            deployment_whitelist=whitelist,
         )
 
     def seal(self, pool: TransactionPool, transactions: Sequence[object]) -> None:

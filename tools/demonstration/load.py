@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from eth_account import Account
 from eth_utils.crypto import keccak
@@ -14,7 +14,6 @@ from demonstration.contracts import store_creation, word
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
-    from demonstration.node import Server
 
 CHAIN_ID = 4711
 GAS_PRICE = 1_000_000_000
@@ -26,18 +25,27 @@ def accounts() -> list[LocalAccount]:
     return [Account.from_key(keccak(b"demonstration account %d" % index)) for index in range(ACCOUNTS)]
 
 
+class JsonRpc(Protocol):
+    """A node that can be asked."""
+
+    def rpc(self, method: str, *params: object) -> Any:  # noqa: ANN401 - any JSON value
+        """The result of one call."""
+        ...
+
+
 @dataclass
 class Load:
-    """Sends transactions to a server and remembers what was sent."""
+    """Sends transactions to a node and remembers what was sent."""
 
-    server: Server
+    node: JsonRpc
     kinds: Counter[str] = field(default_factory=Counter)
     hashes: list[str] = field(default_factory=list)
     contracts: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._senders = accounts()
-        self._nonces = [0] * ACCOUNTS
+        pending = [self.node.rpc("eth_getTransactionCount", account.address, "pending") for account in self._senders]
+        self._nonces = [int(nonce, 16) for nonce in pending]
 
     def send(self, kind: str, sender: int, to: str | None, *, value: int = 0, data: bytes = b"", gas: int) -> str:
         """Sign and send one transaction; returns its hash."""
@@ -53,7 +61,7 @@ class Load:
         if to is not None:
             transaction["to"] = to
         signed = account.sign_transaction(transaction)
-        transaction_hash = str(self.server.rpc("eth_sendRawTransaction", "0x" + bytes(signed.raw_transaction).hex()))
+        transaction_hash = str(self.node.rpc("eth_sendRawTransaction", "0x" + bytes(signed.raw_transaction).hex()))
         self._nonces[sender] += 1
         self.kinds[kind] += 1
         self.hashes.append(transaction_hash)

@@ -1,7 +1,11 @@
 //! Values of fixed size between Python and the core.
 
 use polygon_edge_chain::{Address, B256, U256};
-use pyo3::{exceptions::PyValueError, prelude::*, types::PyBytes};
+use pyo3::{
+    exceptions::PyValueError,
+    prelude::*,
+    types::{PyBytes, PyInt},
+};
 
 /// An address from exactly 20 bytes.
 pub fn address(bytes: &[u8]) -> PyResult<Address> {
@@ -21,7 +25,22 @@ pub fn word(what: &str, int: &Bound<'_, PyAny>) -> PyResult<U256> {
     Ok(U256::from_be_slice(bytes.extract()?))
 }
 
-fn wrong_length(what: &str, expected: usize, found: usize) -> PyErr {
+/// A Python integer from a magnitude, big-endian.
+pub fn integer<'py>(py: Python<'py>, magnitude: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    if magnitude.len() <= 8 {
+        let value = magnitude.iter().fold(0u64, |value, &byte| (value << 8) | u64::from(byte));
+        return Ok(value.into_pyobject(py)?.into_any());
+    }
+    py.get_type::<PyInt>().call_method1("from_bytes", (PyBytes::new(py, magnitude), "big"))
+}
+
+/// A Python integer from a 256-bit one.
+pub fn wide_integer<'py>(py: Python<'py>, value: &U256) -> PyResult<Bound<'py, PyAny>> {
+    integer(py, &value.to_be_bytes_trimmed_vec())
+}
+
+/// What is said of a value of the wrong size; the value itself is not shown.
+pub fn wrong_length(what: &str, expected: usize, found: usize) -> PyErr {
     PyValueError::new_err(format!("{what}: expected {expected} bytes, found {found}"))
 }
 

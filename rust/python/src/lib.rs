@@ -8,13 +8,16 @@ use pyo3::prelude::*;
 mod call;
 mod chain;
 mod convert;
+mod decode;
 mod error;
 mod genesis;
 mod headers;
+mod keys;
 mod prepare;
 mod propose;
 mod query;
 mod rules;
+mod snapshot;
 
 /// The Rust core of polygon-edge.
 #[pymodule(gil_used = true)]
@@ -32,5 +35,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(prepare::prepare, module)?)?;
     module.add_function(wrap_pyfunction!(headers::summarise, module)?)?;
     module.add_function(wrap_pyfunction!(convert::keccak256, module)?)?;
+    keys::register(module)?;
+    decode::register(module)?;
+    module.add_class::<snapshot::Snapshot>()?;
     Ok(())
 }

@@ -10,16 +10,14 @@ use polygon_edge_chain::{
     execute::{Candidate, ExecutionError, Executor},
     journal::Fault,
     proposal::{self, ProposalError, Terms},
-    rlp,
     state_trie::{StateTrie, TrieOptions},
-    transaction::Transaction,
 };
 use pyo3::{exceptions::PyValueError, prelude::*, pybacked::PyBackedBytes, types::PyBytes};
 
 use crate::{
     call::canonical_hash,
     chain::{Chain, lock},
-    convert, error,
+    convert, decode, error,
 };
 
 /// Bytes of a seal: r || s || parity.
@@ -113,7 +111,7 @@ impl Chain {
         timestamp: u64,
         gas_limit: u64,
         validators: Vec<PyBackedBytes>,
-        candidates: Vec<(PyBackedBytes, Option<PyBackedBytes>)>,
+        candidates: Vec<Bound<'_, decode::Transaction>>,
         miner: Option<&[u8]>,
         nonce: Option<&[u8]>,
         seconds: Option<f64>,
@@ -130,17 +128,10 @@ impl Chain {
                 .try_into()
                 .map_err(|_| PyValueError::new_err(format!("nonce: expected 8 bytes, found {}", nonce.len())))?,
         };
-        let candidates = candidates
+        let candidates: Vec<Candidate> = candidates
             .iter()
-            .map(|(raw, sender)| {
-                let whole = Bytes::copy_from_slice(raw);
-                let transaction = rlp::parse(&whole).and_then(|item| Transaction::decode_legacy(&item, &whole));
-                Ok(Candidate {
-                    transaction: transaction.map_err(|error| PyValueError::new_err(error.to_string()))?,
-                    sender: sender.as_ref().map(|sender| convert::address(sender)).transpose()?,
-                })
-            })
-            .collect::<PyResult<Vec<_>>>()?;
+            .map(|candidate| Candidate { transaction: candidate.get().inner.clone(), sender: candidate.get().sender })
+            .collect();
         let inner = py.detach(|| {
             let mut enough = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
             self.build(terms, &candidates, &mut enough)

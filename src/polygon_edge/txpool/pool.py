@@ -66,9 +66,9 @@ class TransactionPool:
         state: StateReader,
         decode: Callable[[bytes], _core.Transaction],
         limits: PoolLimits,
+        deployment_whitelist: frozenset[bytes] = frozenset(),
         *,
         intrinsic_gas: Callable[[_core.Transaction], int],
-        deployment_whitelist: frozenset[bytes] = frozenset(),
     ) -> None:
         self.limits = limits
         self._state = state
