@@ -358,7 +358,7 @@ def _refuse_taken(address: str) -> None:
     host, _, port = address.rpartition(":")
     try:
         found = socket.getaddrinfo(
-            host.strip("[]") or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            host.strip("[]") or None, _port(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
         family, kind, protocol, _, place = found[0]
         with socket.socket(family, kind, protocol) as probe:
@@ -366,9 +366,17 @@ def _refuse_taken(address: str) -> None:
             probe.bind(place)
             # Only listening finds one who listens on the same port of all addresses.
             probe.listen(1)
-    except (OSError, ValueError, OverflowError) as error:
+    except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ListenError(address, reason[:1].lower() + reason[1:]) from error
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if number >> 16:
+        # The system would take it modulo 2^16.
+        raise ValueError(f"{text} is no port")
+    return number
 
 
 def _text(block_hash: bytes) -> str:
