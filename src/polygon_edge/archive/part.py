@@ -190,11 +190,11 @@ class ArchivePart:
         record = encode_metadata(metadata)
         shift = len(record) - self._metadata_size
         with _reporting(self.path):
-            if shift and self.has_blocks:
+            if shift:
                 self._move_blocks(shift)
             _write_at(self._descriptor, record, 0)
         self._metadata_size = len(record)
-        self._size = max(self._size + shift, len(record))
+        self._size += shift
 
     def _move_blocks(self, shift: int) -> None:
         """Move all after the metadata by `shift` bytes, in an order that overwrites nothing that is still needed."""
