@@ -12,6 +12,8 @@ from polygon_edge.errors import (
     DataDirectoryError,
     DiskFullError,
     GenesisError,
+    PoolError,
+    Refusal,
     Rule,
     StoppedBySignalError,
 )
@@ -98,6 +100,7 @@ def test_rules_are_ordered_as_they_are_checked() -> None:
         ("GenesisError", 12),
         ("DataDirectoryError", 13),
         ("DiskFullError", 14),
+        ("PoolError", 1),
         ("StoppedBySignalError", 130),
     ],
 )
@@ -123,3 +126,18 @@ def test_a_full_disk_says_what_is_needed_and_what_is_there() -> None:
 def test_a_stop_names_the_last_finished_block() -> None:
     assert str(StoppedBySignalError(7)) == "stopped by a signal after block 7"
     assert str(StoppedBySignalError(None)) == "stopped by a signal"
+
+
+def test_a_refused_transaction_has_the_text_that_tools_compare_and_the_rest_as_fields() -> None:
+    error = PoolError(Refusal.NONCE_TOO_LOW, hash=b"\x01" * 32, expected="at least 5", found=3)
+    assert str(error) == "nonce too low"
+    assert error.document() == {
+        "error": "nonce too low",
+        "kind": "PoolError",
+        "exit_code": 1,
+        "refusal": "nonce too low",
+        "hash": "0x" + "01" * 32,
+        "expected": "at least 5",
+        "found": 3,
+    }
+    assert str(PoolError(Refusal.MALFORMED, problem="not a list")) == "not a list"

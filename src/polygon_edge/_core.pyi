@@ -172,7 +172,11 @@ class Chain:
         """Write the state, synced, then the blocks with the head last, atomically and synced; in order of execution."""
 
     def close(self) -> None:
-        """Close both databases and release their locks; nothing happens the second time."""
+        """Close both databases and release their locks; nothing happens the second time.
+
+        Calls that begin from now on raise DataDirectoryError, those that are reading in other threads are waited for,
+        and open snapshots end.
+        """
 
     def __enter__(self) -> Chain: ...
     def __exit__(self, *exception: object) -> None: ...
@@ -205,3 +209,281 @@ class Chain:
     def count_accounts(self, root: bytes) -> int: ...
     def count_slots(self, root: bytes, address: bytes) -> int: ...
     def code(self, code_hash: bytes) -> bytes | None: ...
+    def number_of(self, block_hash: bytes) -> int | None:
+        """Number of the canonical block with this hash."""
+
+    def find_transaction(self, transaction_hash: bytes) -> tuple[int, int] | None:
+        """Number of the canonical block that holds the transaction with this hash, and its place in it."""
+
+    def block_size(self, number: int) -> int | None:
+        """Bytes of the network RLP of block `number`."""
+
+    def snapshot(self) -> Snapshot:
+        """The blocks as they are now, to be closed after use; raises DataDirectoryError in empty databases."""
+
+    def call(
+        self, number: int, *, sender: bytes, to: bytes | None, value: int, input: bytes, gas: int, gas_price: int
+    ) -> CallOutcome:
+        """Execute a message on the state of block `number`, in the context of that block; keep nothing.
+
+        The checks of a transaction apply, except those of nonce and signature. Any number of threads may call at once,
+        also while another one executes or commits. Raises CallRefusedError, LookupError where there is no such block.
+        """
+
+    def propose(
+        self,
+        *,
+        coinbase: bytes,
+        timestamp: int,
+        gas_limit: int,
+        validators: Sequence[bytes],
+        candidates: Sequence[Transaction],
+        miner: bytes = ...,
+        nonce: bytes = ...,
+        seconds: float | None = None,
+    ) -> Proposal:
+        """Build the block after the committed head from `candidates` in their order, for up to `seconds` (§4.8).
+
+        `miner` and `nonce` are a vote (§3.7), by default zero bytes. A refused candidate leaves no trace. Nothing
+        is written. Raises ValueError for a gas limit or timestamp of 2^63 or more.
+        """
+
+@final
+class Snapshot:
+    """The blocks of a chain as they were when it was taken, whatever is committed later. Any thread may read from it.
+
+    It ends with `close` or with its chain; then every method raises DataDirectoryError.
+    """
+
+    @property
+    def head(self) -> tuple[int, bytes]:
+        """Number and hash of its last block, also after it has ended."""
+
+    def canonical_hash(self, number: int) -> bytes | None: ...
+    def block(self, number: int) -> bytes | None:
+        """Network RLP of block `number` (§2.3)."""
+
+    def chunk(self, first: int, last: int, limit: int = 524288) -> tuple[int, bytes] | None:
+        """Height of the last block of a chunk, and the network RLP of its blocks from `first` on, one after the other.
+
+        A chunk ends at `last`, or where 24 bytes, its blocks and the next would reach `limit` bytes; it holds one block
+        at least (§1.2). None where block `first` is missing; one that is missing or damaged later ends the chunk before
+        it. The interpreter lock is released.
+        """
+
+    def close(self) -> None:
+        """Give it back to the database; nothing happens the second time."""
+
+    def __enter__(self) -> Snapshot: ...
+    def __exit__(self, *exception: object) -> None: ...
+
+@final
+class EcdsaKey:
+    """A secp256k1 key, from its 32-byte big-endian scalar; its `repr` shows the address only.
+
+    Raises ValueError for a scalar that is zero or not below the group's order.
+    """
+
+    def __new__(cls, secret: bytes) -> EcdsaKey: ...
+    @staticmethod
+    def generate() -> EcdsaKey:
+        """A new key from the randomness of the operating system."""
+
+    @property
+    def secret(self) -> bytes: ...
+    @property
+    def address(self) -> bytes: ...
+    @property
+    def public_key(self) -> bytes:
+        """33 bytes, compressed."""
+
+    def sign(self, digest: bytes) -> bytes:
+        """Sign a 32-byte digest: r || s || parity, 65 bytes, deterministic (RFC 6979), low s, parity 0 or 1."""
+
+@final
+class BlsKey:
+    """A BLS12-381 key of a validator, from its 32-byte big-endian scalar (§8); its `repr` shows the public key only.
+
+    Raises ValueError for a scalar that is zero or not below the group's order.
+    """
+
+    def __new__(cls, secret: bytes) -> BlsKey: ...
+    @staticmethod
+    def generate() -> BlsKey:
+        """A new key from the randomness of the operating system."""
+
+    @property
+    def secret(self) -> bytes: ...
+    @property
+    def public_key(self) -> bytes:
+        """48 bytes, a compressed point of G1."""
+
+def proposer_digest(block_hash: bytes) -> bytes:
+    """What the proposer seal of a block signs (§3.5)."""
+
+def committed_digest(block_hash: bytes) -> bytes:
+    """What the committed seals of a G1 block sign (§3.5)."""
+
+@final
+class Header:
+    """A block header as stored (§2.2); `miner` may be of any length, `nonce` is of 8 bytes, `logs_bloom` of 256."""
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def parent_hash(self) -> bytes: ...
+    @property
+    def sha3_uncles(self) -> bytes: ...
+    @property
+    def miner(self) -> bytes: ...
+    @property
+    def state_root(self) -> bytes: ...
+    @property
+    def transactions_root(self) -> bytes: ...
+    @property
+    def receipts_root(self) -> bytes: ...
+    @property
+    def logs_bloom(self) -> bytes: ...
+    @property
+    def difficulty(self) -> int: ...
+    @property
+    def gas_limit(self) -> int: ...
+    @property
+    def gas_used(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def extra_data(self) -> bytes: ...
+    @property
+    def mix_hash(self) -> bytes: ...
+    @property
+    def nonce(self) -> bytes: ...
+
+def decode_header(raw: bytes) -> Header:
+    """Decode the RLP of a header; raises ValueError that names the field and its byte."""
+
+@final
+class Transaction:
+    """A legacy transaction (§2.4). `to` is none where it creates a contract; `raw` is its canonical RLP.
+
+    `gas_price`, `value`, `r` and `s` beyond 256 bits read as 2^256-1; `v` is of any size. `raw` keeps all as they are.
+    """
+
+    @property
+    def hash(self) -> bytes:
+        """K(raw)."""
+
+    @property
+    def sender(self) -> bytes | None: ...
+    @property
+    def nonce(self) -> int: ...
+    @property
+    def gas_price(self) -> int: ...
+    @property
+    def gas(self) -> int: ...
+    @property
+    def to(self) -> bytes | None: ...
+    @property
+    def value(self) -> int: ...
+    @property
+    def input(self) -> bytes: ...
+    @property
+    def v(self) -> int: ...
+    @property
+    def r(self) -> int: ...
+    @property
+    def s(self) -> int: ...
+    @property
+    def raw(self) -> bytes: ...
+
+def decode_transaction(rules: Rules, number: int, raw: bytes) -> Transaction:
+    """Decode a transaction as a wallet hands it in; bytes after it are ignored, as the Go client does.
+
+    Its sender is recovered by the rules in force at height `number` (§2.5), none where they refuse the signature.
+    Raises ValueError that names the field and its byte. The interpreter lock is released.
+    """
+
+def decode_body(raw: bytes) -> list[Transaction]:
+    """Decode a stored body (§2.7); senders are as stored, none where 20 zero bytes stand. Raises ValueError."""
+
+@final
+class Log:
+    """What a contract logged (§2.6)."""
+
+    @property
+    def address(self) -> bytes: ...
+    @property
+    def topics(self) -> list[bytes]: ...
+    @property
+    def data(self) -> bytes: ...
+
+@final
+class Receipt:
+    """The outcome of one transaction, as stored (§2.7); `contract_address` is that of a creation, successful or not."""
+
+    @property
+    def transaction_hash(self) -> bytes: ...
+    @property
+    def success(self) -> bool: ...
+    @property
+    def gas_used(self) -> int: ...
+    @property
+    def cumulative_gas_used(self) -> int: ...
+    @property
+    def contract_address(self) -> bytes | None: ...
+    @property
+    def logs_bloom(self) -> bytes: ...
+    @property
+    def logs(self) -> list[Log]: ...
+
+def decode_receipts(raw: bytes) -> list[Receipt]:
+    """Decode the stored receipts of a block (§2.7); raises ValueError that names the field and its byte."""
+
+def bloom_of(items: Sequence[bytes]) -> bytes:
+    """The 256-byte bloom of addresses and topics (§2.6)."""
+
+@final
+class CallOutcome:
+    """What a message came to: "success", "revert", or why it failed in the Go client's words, as "out of gas".
+
+    `output` is the data of the return or of the revert; `gas_used` is after refund.
+    """
+
+    @property
+    def status(self) -> str: ...
+    @property
+    def output(self) -> bytes: ...
+    @property
+    def gas_used(self) -> int: ...
+
+class CallRefusedError(ValueError):
+    """A message that cannot be executed at all, as for lack of funds; in the Go client's words where it has any."""
+
+@final
+class Proposal:
+    """A block built on the head, not sealed yet; seals do not change its hash."""
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def hash(self) -> bytes: ...
+    @property
+    def parent_hash(self) -> bytes: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def gas_used(self) -> int: ...
+    @property
+    def transactions(self) -> int:
+        """How many candidates are included."""
+
+    @property
+    def outcomes(self) -> list[str]:
+        """What became of each candidate.
+
+        "included", "too large" (gas above the block's limit), "nonce too low", "nonce too high", "failed: " and why in
+        the Go client's words, or "skipped": its sender had failed before it, or the block's gas or time was used up.
+        """
+
+    def record(self, proposer_seal: bytes, committed_seals: Sequence[bytes]) -> bytes:
+        """Network RLP of the block under these seals of 65 bytes each. Raises ValueError for another length."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from polygon_edge.observe.progress import Progress, ShownProgress
+    from polygon_edge.observe.progress import ShownProgress, TransferProgress
     from polygon_edge.source import Chunk, ExportingNode
 
 logger = logging.getLogger(__name__)
@@ -235,7 +235,7 @@ class Backup:
             raise SourceError(self.node.name, "wrong chunk", f"block {lineage.due}", f"blocks from {chunk.first} on")
 
     def _take(
-        self, data: bytes, lineage: Lineage, goal: _Goal, append: Callable[[bytes], None], progress: Progress
+        self, data: bytes, lineage: Lineage, goal: _Goal, append: Callable[[bytes], None], progress: TransferProgress
     ) -> None:
         """Append whole records that follow what is there, or nothing."""
         due = lineage.due

@@ -13,13 +13,17 @@
     ├── SourceError                         10   a source of blocks gave other blocks than asked for
     │   └── SourceEndedError                     it ended before the last block that was asked for
     ├── NodeError                            1   a node that does not answer, or whose answer is an error
-    ├── ListenError                          1   an address that cannot be listened on
     ├── BlockRuleError                      11   a block that breaks a rule of its chain
     ├── GenesisError                        12   a genesis file that cannot be read
     │   └── UnsupportedGenesisError              readable, but asks for what this version does not do
     ├── DataDirectoryError                  13   data directory, database, lock
-    │   └── ConsensusFileError                   `consensus/metadata` or `consensus/snapshots` unreadable
+    │   ├── ConsensusFileError                   `consensus/metadata` or `consensus/snapshots` unreadable
+    │   └── KeyFileError                         a key file that does not hold what it should
+    │       ├── KeyMissingError                      there is none
+    │       └── KeyExistsError                       there is one where one was to be created
     ├── DiskFullError                       14
+    ├── ListenError                          1   an address that cannot be listened on
+    ├── PoolError                            1   a transaction that the pool does not take
     └── StoppedBySignalError               130   a signal; what was finished stays
 
 Commands of the Go client exit with 1 on any failure and 130 on a signal, whatever the family; the codes above are those
@@ -28,6 +32,8 @@ of our own verbs.
 
 from __future__ import annotations
 
+import errno
+import os
 from enum import Enum, unique
 from typing import ClassVar
 
@@ -195,15 +201,6 @@ class NodeError(PolygonEdgeError):
         super().__init__(_where(f"rpc error: code = {status} desc = {problem}"))
 
 
-class ListenError(PolygonEdgeError):
-    """Nothing can listen on `address`; the text is the Go client's (§3.5)."""
-
-    def __init__(self, address: str, problem: str) -> None:
-        self.address = address
-        self.problem = problem
-        super().__init__(_where(f"listen tcp {address}: bind: {problem}"))
-
-
 @unique
 class Rule(Enum):
     """The rules a block must keep, in the order in which they are checked (§7.1)."""
@@ -301,6 +298,27 @@ class ConsensusFileError(DataDirectoryError):
     """`consensus/metadata` or `consensus/snapshots` is unreadable; both can be rebuilt from headers."""
 
 
+class KeyFileError(DataDirectoryError):
+    """A key file cannot be used; neither text nor fields ever hold anything of its content."""
+
+
+class KeyMissingError(KeyFileError):
+    """The secret `name` is not there, at `path`."""
+
+    def __init__(self, path: str, name: str) -> None:
+        self.name = name
+        super().__init__(path, f'secret "{name}" not found')
+
+
+class KeyExistsError(KeyFileError):
+    """The secret `name` that was to be created is there already, at `path`; it was not touched."""
+
+    def __init__(self, path: str, name: str) -> None:
+        self.name = name
+        # The Go client's words first, for programs that look for them.
+        super().__init__(path, f'secrets "{name}" has been already initialized: {path}')
+
+
 class DiskFullError(PolygonEdgeError):
     """The file system of `path` has `free` bytes where `needed` are needed (None: not known beforehand)."""
 
@@ -313,6 +331,62 @@ class DiskFullError(PolygonEdgeError):
         need = "more space is needed" if needed is None else f"needs {needed} bytes"
         has = "" if free is None else f", has {free} bytes"
         super().__init__(f"{path}: disk full: {need}{has}")
+
+
+class ListenError(PolygonEdgeError):
+    """The TCP `address` (host and port) cannot be listened on; the text is the Go client's."""
+
+    def __init__(self, address: str, failure: Exception) -> None:
+        self.address = address
+        code = failure.errno if isinstance(failure, OSError) else None
+        # The standard library's own text repeats the address; the failures of a name server have other numbers.
+        self.problem = str(failure) if code is None or code not in errno.errorcode else os.strerror(code)
+        super().__init__(_where(f"listen tcp {address}", "bind", self.problem.lower()))
+
+
+@unique
+class Refusal(Enum):
+    """Why the pool does not take a transaction, in the order of checks; tools match on these texts (§5.6)."""
+
+    MALFORMED = "malformed transaction"
+    OVERSIZED = "oversized data"
+    SIGNATURE = "cannot extract signature"
+    SENDER = "invalid sender"
+    DEPLOYMENT = "smart contract deployment restricted"
+    UNDERPRICED = "transaction underpriced"
+    NONCE_TOO_LOW = "nonce too low"
+    FUNDS = "insufficient funds for gas * price + value"
+    INTRINSIC_GAS = "intrinsic gas too low"
+    BLOCK_GAS_LIMIT = "exceeds block gas limit"
+    FUTURE = "rejected future tx due to low slots"
+    ALREADY_KNOWN = "already known"
+    REPLACEMENT_UNDERPRICED = "replacement tx underpriced"
+    ENQUEUED_LIMIT = "maximum number of enqueued transactions reached"
+    FULL = "txpool is full"
+
+
+class PoolError(PolygonEdgeError):
+    """The pool does not take a transaction.
+
+    The text is the refusal's own and nothing else, since tools compare it; where a transaction cannot be decoded, it is
+    what the decoder says (`problem`). `hash` is the transaction's, 32 bytes, None where there is none yet.
+    """
+
+    def __init__(
+        self,
+        refusal: Refusal,
+        *,
+        hash: bytes | None = None,
+        problem: str | None = None,
+        expected: object = None,
+        found: object = None,
+    ) -> None:
+        self.refusal = refusal
+        self.hash = hash
+        self.problem = problem
+        self.expected = expected
+        self.found = found
+        super().__init__(_where(problem or refusal.value))
 
 
 class StoppedBySignalError(PolygonEdgeError):

@@ -34,13 +34,8 @@ class RunningNode:
         self._output = self.log.with_suffix(".out")
         with self.log.open("wb") as errors, self._output.open("wb") as output:
             self.process = subprocess.Popen(
-                [
-                    *COMMAND,
-                    "server",
-                    *("--data-dir", str(data_dir), "--chain", str(genesis)),
-                    *("--grpc-address", "127.0.0.1:0", "--jsonrpc", "127.0.0.1:0"),
-                    *flags,
-                ],
+                self.words(flags),
+                cwd=self.cwd,
                 stdout=output,
                 stderr=errors,
                 start_new_session=True,
@@ -51,6 +46,16 @@ class RunningNode:
             except BaseException:
                 self.kill()
                 raise
+
+    def words(self, flags: tuple[str, ...]) -> list[str]:
+        """The command line."""
+        places = ("--data-dir", str(self.data_dir), "--chain", str(self.genesis))
+        return [*COMMAND, "server", *places, "--grpc-address", "127.0.0.1:0", "--jsonrpc", "127.0.0.1:0", *flags]
+
+    @property
+    def cwd(self) -> Path | None:
+        """The folder it runs in, None for this process's."""
+        return None
 
     def __enter__(self) -> Self:
         return self

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from polygon_edge.errors import DataDirectoryError, DiskFullError
 from polygon_edge.store.data_dir import NODE_FOLDERS, RESTORE_FOLDERS, DataDirectory, RestoreMark
-from polygon_edge.store.durable import write_durably
+from polygon_edge.store.durable import create_durably, write_durably
 
 
 def names(folder: Path) -> list[str]:
@@ -29,6 +29,19 @@ def test_a_node_gets_its_folders_and_keeps_what_is_there(tmp_path: Path) -> None
     directory.create()
     assert names(directory.path) == sorted(NODE_FOLDERS)
     assert (directory.consensus / "validator.key").read_text() == "kept"
+
+
+def test_folders_of_keys_are_their_owners_alone(tmp_path: Path) -> None:
+    DataDirectory(tmp_path / "consensus").create()
+    private = {name for name in NODE_FOLDERS if not (tmp_path / "consensus" / name).stat().st_mode & 0o077}
+    assert private == {"keystore", "consensus", "libp2p"}
+    assert (tmp_path / "consensus").stat().st_mode & 0o777 == 0o777 & ~_umask()
+
+
+def _umask() -> int:
+    current = os.umask(0o022)
+    os.umask(current)
+    return current
 
 
 def test_a_restore_gets_its_three(tmp_path: Path) -> None:
@@ -52,7 +65,7 @@ def test_a_file_in_place_of_a_folder_is_named(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_created_says_why(
     number: int, raised: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_self: Path, **_options: bool) -> None:
+    def fail(_self: Path, *_mode: int, **_options: bool) -> None:
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(Path, "mkdir", fail)
@@ -159,3 +172,48 @@ def test_a_part_left_by_a_crash_is_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_bytes() == b"whole"
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
     assert names(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("number", [None, errno.EPERM, errno.EOPNOTSUPP])
+def test_a_new_file_is_whole_and_never_replaces_one(
+    number: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if number is not None:
+
+        def no_hard_links(_file: Path, _target: Path) -> None:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(Path, "hardlink_to", no_hard_links)
+    create_durably(tmp_path / "a.key", b"first", 0o600)
+    assert (tmp_path / "a.key").stat().st_mode & 0o777 == 0o600
+    with pytest.raises(FileExistsError):
+        create_durably(tmp_path / "a.key", b"second", 0o600)
+    assert (tmp_path / "a.key").read_bytes() == b"first"
+    assert names(tmp_path) == ["a.key"]
+
+
+def test_a_new_file_that_cannot_be_named_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(number: int) -> OSError:
+        return OSError(number, os.strerror(number))
+
+    def no_hard_links(_file: Path, _target: Path) -> None:
+        raise fail(errno.EPERM)
+
+    def no_rename(_part: Path, _target: Path) -> Path:
+        raise fail(errno.EIO)
+
+    monkeypatch.setattr(Path, "hardlink_to", no_hard_links)
+    monkeypatch.setattr(Path, "rename", no_rename)
+    with pytest.raises(OSError, match="Input/output error"):
+        create_durably(tmp_path / "a.key", b"content", 0o600)
+    assert names(tmp_path) == []
+
+
+def test_a_new_file_without_space_is_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "no space")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DiskFullError):
+        create_durably(tmp_path / "a.key", b"content", 0o600)
+    assert names(tmp_path) == []

@@ -44,7 +44,8 @@ class Load:
 
     def __post_init__(self) -> None:
         self._senders = accounts()
-        self._nonces = [0] * ACCOUNTS
+        pending = [self.node.rpc("eth_getTransactionCount", account.address, "pending") for account in self._senders]
+        self._nonces = [int(nonce, 16) for nonce in pending]
 
     def send(self, kind: str, sender: int, to: str | None, *, value: int = 0, data: bytes = b"", gas: int) -> str:
         """Sign and send one transaction; returns its hash."""

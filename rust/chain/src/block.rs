@@ -1,11 +1,11 @@
 //! Headers and blocks in their network form (§2.2, §2.3), and the stored body (§2.7).
 
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes, keccak256};
 
 use crate::{
     forks::Generation,
     receipt::Bloom,
-    rlp::{self, Item, Kind, RlpError},
+    rlp::{self, Item, Items, Kind, RlpError},
     transaction::Transaction,
 };
 
@@ -167,26 +167,158 @@ pub fn put_stored_body(transactions: &[Transaction], senders: &[Address], out: &
     });
 }
 
-/// The network form of a stored block: its header as stored, its body without the senders.
+/// The transactions of a stored body with their senders as stored; a sender of twenty zero bytes stands for none (§2.7).
+///
+/// Errors: the first malformed item or field, with its offset in `body`.
+pub fn decode_stored_body(body: &Bytes) -> Result<Vec<(Transaction, Address)>, RlpError> {
+    let transactions = rlp::parse(body)?.list("body")?.required("transactions")?;
+    let decode = |stored: Item<'_>| {
+        let mut parts = stored.list("stored transaction")?;
+        let (payload, from) = (parts.required("payload")?, parts.required("from")?);
+        Ok((Transaction::decode_legacy(&payload, body)?, from.address("from")?))
+    };
+    transactions.list("transactions")?.map(decode).collect()
+}
+
+/// Where in a stored body the transaction stands whose payload hashes to `hash`, none where it does not.
 ///
 /// Errors: the body is not of the stored form of §2.7.
-pub fn network_form(header: &[u8], body: &[u8]) -> Result<Vec<u8>, RlpError> {
-    let mut parts = rlp::parse(body)?.list("body")?;
-    let transactions = parts.required("transactions")?;
-    let uncles = parts.required("uncles")?;
-    uncles.list("uncles")?;
-    let mut payloads = Vec::with_capacity(transactions.raw.len());
-    for stored in transactions.list("transactions")? {
-        payloads.extend_from_slice(stored.list("stored transaction")?.required("payload")?.raw);
+pub fn position_in_stored_body(body: &[u8], hash: &B256) -> Result<Option<usize>, RlpError> {
+    let transactions = rlp::parse(body)?.list("body")?.required("transactions")?;
+    for (index, stored) in transactions.list("transactions")?.enumerate() {
+        let payload = stored.list("stored transaction")?.required("payload")?;
+        if keccak256(payload.raw) == *hash {
+            return Ok(Some(index));
+        }
     }
-    let mut out = Vec::with_capacity(header.len() + payloads.len() + 16);
-    rlp::put_list_with(&mut out, |out| {
-        out.extend_from_slice(header);
-        rlp::put_list(out, &payloads);
-        out.extend_from_slice(uncles.raw);
-    });
+    Ok(None)
+}
+
+/// The network form of a stored block, not yet written: its header as stored, its body without the senders.
+#[derive(Clone, Debug)]
+pub struct NetworkForm<'a> {
+    header: &'a [u8],
+    transactions: Items<'a>,
+    uncles: &'a [u8],
+    /// Bytes of all payloads together.
+    payloads: usize,
+    /// Bytes of the list's items together.
+    content: usize,
+}
+
+impl<'a> NetworkForm<'a> {
+    /// Takes a stored block apart. Errors: the body is not of the stored form of §2.7.
+    pub fn new(header: &'a [u8], body: &'a [u8]) -> Result<Self, RlpError> {
+        let mut parts = rlp::parse(body)?.list("body")?;
+        let transactions = parts.required("transactions")?.list("transactions")?;
+        let uncles = parts.required("uncles")?;
+        uncles.list("uncles")?;
+        let mut payloads = 0;
+        for stored in transactions.clone() {
+            payloads += stored.list("stored transaction")?.required("payload")?.raw.len();
+        }
+        let content = header.len() + rlp::encoded_length(payloads) + uncles.raw.len();
+        Ok(Self { header, transactions, uncles: uncles.raw, payloads, content })
+    }
+
+    /// Bytes that [`NetworkForm::put`] appends.
+    pub fn length(&self) -> usize {
+        rlp::encoded_length(self.content)
+    }
+
+    /// Appends the block as archives and peers carry it.
+    pub fn put(&self, out: &mut Vec<u8>) {
+        out.reserve(self.length());
+        rlp::put_length(out, self.content, 0xc0);
+        out.extend_from_slice(self.header);
+        rlp::put_length(out, self.payloads, 0xc0);
+        // Each has a payload: `new` has looked.
+        let payloads = self.transactions.clone().filter_map(|stored| stored.list("stored transaction").ok()?.next());
+        payloads.for_each(|payload| out.extend_from_slice(payload.raw));
+        out.extend_from_slice(self.uncles);
+    }
+}
+
+/// The network form of a stored block on its own, see [`NetworkForm`].
+pub fn network_form(header: &[u8], body: &[u8]) -> Result<Vec<u8>, RlpError> {
+    let form = NetworkForm::new(header, body)?;
+    let mut out = Vec::new();
+    form.put(&mut out);
     Ok(out)
 }
 
 /// What the body of the genesis block would be: it has no entry in the database (§1.1).
 pub const EMPTY_BODY: [u8; 3] = [0xc2, 0xc0, 0xc0];
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::U256;
+
+    use super::*;
+    use crate::transaction::Type;
+
+    fn transaction(input: Bytes) -> Transaction {
+        let mut payload = Vec::new();
+        rlp::put_list_with(&mut payload, |out| {
+            for item in [&[7][..], &[], &[0x52, 0x08], &[5; 20], &[1], &input, &[27], &[1; 32], &[2; 32]] {
+                rlp::put_bytes(out, item);
+            }
+        });
+        let payload = Bytes::from(payload);
+        Transaction {
+            kind: Type::Legacy,
+            nonce: 7,
+            gas_price: U256::ZERO,
+            gas: 0x5208,
+            to: Some(Address::repeat_byte(5)),
+            value: U256::from(1),
+            input,
+            v: vec![27],
+            r: U256::from_be_bytes([1; 32]),
+            s: U256::from_be_bytes([2; 32]),
+            hash: keccak256(&payload),
+            from: None,
+            payload,
+        }
+    }
+
+    fn stored(transactions: &[Transaction], senders: &[Address]) -> Bytes {
+        let mut body = Vec::new();
+        put_stored_body(transactions, senders, &mut body);
+        body.into()
+    }
+
+    #[test]
+    fn a_stored_body_comes_back_and_is_searched_by_hash() {
+        let transactions: Vec<_> = (0..60u8).map(|size| transaction(vec![size; usize::from(size)].into())).collect();
+        let senders: Vec<_> = (0..60).map(Address::repeat_byte).collect();
+        let body = stored(&transactions, &senders);
+        let expected: Vec<_> = transactions.iter().cloned().zip(senders).collect();
+        assert_eq!(decode_stored_body(&body).unwrap(), expected);
+        for (index, (transaction, _)) in expected.iter().enumerate() {
+            assert_eq!(position_in_stored_body(&body, &transaction.hash).unwrap(), Some(index));
+        }
+        assert_eq!(position_in_stored_body(&body, &B256::ZERO).unwrap(), None);
+        assert!(decode_stored_body(&Bytes::from_static(&[0xc3, 0xc1, 0xc0, 0xc0])).is_err());
+    }
+
+    #[test]
+    fn the_network_form_is_as_long_as_it_says_and_has_no_senders() {
+        let header = [0xc0; 1];
+        for sizes in [vec![], vec![0], vec![1, 55, 56], vec![300; 3], vec![70_000]] {
+            let transactions: Vec<_> = sizes.iter().map(|&size| transaction(vec![9; size].into())).collect();
+            let body = stored(&transactions, &vec![Address::ZERO; sizes.len()]);
+            let mut payloads = Vec::new();
+            transactions.iter().for_each(|transaction| payloads.extend_from_slice(&transaction.payload));
+            let mut expected = Vec::new();
+            rlp::put_list_with(&mut expected, |out| {
+                out.extend_from_slice(&header);
+                rlp::put_list(out, &payloads);
+                rlp::put_list(out, &[]);
+            });
+            assert_eq!(NetworkForm::new(&header, &body).unwrap().length(), expected.len());
+            assert_eq!(network_form(&header, &body).unwrap(), expected);
+        }
+        assert!(NetworkForm::new(&header, &[0xc1, 0xc0]).is_err());
+    }
+}

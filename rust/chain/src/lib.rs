@@ -7,6 +7,7 @@
 pub use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 
 pub mod block;
+pub mod bls;
 pub mod evm;
 pub mod execute;
 pub mod extra;
@@ -15,6 +16,7 @@ pub mod genesis;
 pub mod hash;
 pub mod journal;
 pub mod ledger;
+pub mod proposal;
 pub mod receipt;
 pub mod rlp;
 pub mod run;

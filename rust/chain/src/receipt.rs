@@ -2,7 +2,7 @@
 
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 
-use crate::rlp;
+use crate::rlp::{self, Item, Kind, RlpError};
 
 /// 2048 bits, big-endian, as on Ethereum.
 pub type Bloom = [u8; 256];
@@ -38,12 +38,9 @@ pub struct Receipt {
 impl Receipt {
     /// The bloom over addresses and topics of all logs.
     pub fn bloom(&self) -> Bloom {
-        let mut bloom = [0; 256];
-        for log in &self.logs {
-            add_to_bloom(&mut bloom, log.address.as_slice());
-            log.topics.iter().for_each(|topic| add_to_bloom(&mut bloom, topic.as_slice()));
-        }
-        bloom
+        bloom_of(self.logs.iter().flat_map(|log| {
+            std::iter::once(log.address.as_slice()).chain(log.topics.iter().map(|topic| topic.as_slice()))
+        }))
     }
 
     /// Appends the consensus form: L(status, cumulativeGasUsed, bloom, logs).
@@ -67,7 +64,59 @@ impl Receipt {
     }
 }
 
+/// A receipt as the database holds it: with the bloom that was written, which need not be computed again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct StoredReceipt {
+    pub receipt: Receipt,
+    pub logs_bloom: Box<Bloom>,
+}
+
+impl StoredReceipt {
+    /// Reads the stored receipts of one block; the data of logs shares the memory of `whole`.
+    ///
+    /// As lenient as the Go client (§2.6, §2.7): a status other than one byte of 1 is a failure, a contract address that is
+    /// not of 20 bytes is none, and very old receipts have no transaction hash, which is then zero.
+    /// Errors: the first malformed item or field, with its offset in `whole`.
+    pub fn decode_all(whole: &Bytes) -> Result<Vec<Self>, RlpError> {
+        rlp::parse(whole)?.list("receipts")?.map(|item| Self::decode(&item, whole)).collect()
+    }
+
+    fn decode(item: &Item<'_>, whole: &Bytes) -> Result<Self, RlpError> {
+        let mut stored = item.list("stored receipt")?;
+        let mut fields = stored.required("receipt")?.list("receipt")?;
+        let (contract_address, gas_used) = (stored.required("contractAddress")?, stored.required("gasUsed")?);
+        let transaction_hash = stored.next().map_or(Ok(B256::ZERO), |hash| hash.hash("txHash"))?;
+        let status = fields.required("status")?.bytes("status")?;
+        let cumulative_gas_used = fields.required("cumulativeGasUsed")?.u64("cumulativeGasUsed")?;
+        let logs_bloom = Box::new(fields.required("logsBloom")?.fixed("logsBloom")?);
+        let logs = fields.required("logs")?.list("logs")?;
+        let receipt = Receipt {
+            success: status == [1],
+            cumulative_gas_used,
+            logs: logs.map(|log| Log::decode(&log, whole)).collect::<Result<_, _>>()?,
+            contract_address: (contract_address.kind == Kind::Bytes)
+                .then(|| Address::try_from(contract_address.payload).ok())
+                .flatten(),
+            gas_used: gas_used.u64("gasUsed")?,
+            transaction_hash,
+        };
+        Ok(Self { receipt, logs_bloom })
+    }
+}
+
 impl Log {
+    fn decode(item: &Item<'_>, whole: &Bytes) -> Result<Self, RlpError> {
+        let mut fields = item.list("log")?;
+        let (address, topics, data) =
+            (fields.required("address")?, fields.required("topics")?, fields.required("data")?);
+        Ok(Self {
+            address: address.address("address")?,
+            topics: topics.list("topics")?.map(|topic| topic.hash("topic")).collect::<Result<_, _>>()?,
+            data: whole.slice_ref(data.bytes("data")?),
+        })
+    }
+
     fn put(&self, out: &mut Vec<u8>) {
         rlp::put_list_with(out, |out| {
             rlp::put_bytes(out, self.address.as_slice());
@@ -77,10 +126,74 @@ impl Log {
     }
 }
 
+/// The bloom of `items`: addresses and topics.
+pub fn bloom_of<'a>(items: impl IntoIterator<Item = &'a [u8]>) -> Bloom {
+    let mut bloom = [0; 256];
+    items.into_iter().for_each(|item| add_to_bloom(&mut bloom, item));
+    bloom
+}
+
 fn add_to_bloom(bloom: &mut Bloom, item: &[u8]) {
     let hash = keccak256(item);
     for pair in [0, 2, 4] {
         let bit = usize::from(u16::from_be_bytes([hash[pair], hash[pair + 1]]) & 2047);
         bloom[255 - bit / 8] |= 1 << (bit % 8);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn receipts() -> Vec<Receipt> {
+        let log = |topics: u8| Log {
+            address: Address::repeat_byte(topics),
+            topics: (0..topics).map(B256::repeat_byte).collect(),
+            data: vec![topics; 60 * usize::from(topics)].into(),
+        };
+        let receipt = |success, logs, contract_address| Receipt {
+            success,
+            cumulative_gas_used: 70_000,
+            logs,
+            contract_address,
+            gas_used: 21_000,
+            transaction_hash: B256::repeat_byte(9),
+        };
+        vec![
+            receipt(true, vec![], None),
+            receipt(true, (0..5).map(log).collect(), None),
+            receipt(false, vec![], Some(Address::repeat_byte(7))),
+        ]
+    }
+
+    fn stored(receipts: &[Receipt]) -> Bytes {
+        let mut out = Vec::new();
+        rlp::put_list_with(&mut out, |out| {
+            for receipt in receipts {
+                let mut consensus = Vec::new();
+                receipt.put_consensus(&mut consensus);
+                receipt.put_stored(&consensus, out);
+            }
+        });
+        out.into()
+    }
+
+    #[test]
+    fn stored_receipts_come_back() {
+        let receipts = receipts();
+        let decoded = StoredReceipt::decode_all(&stored(&receipts)).unwrap();
+        assert_eq!(decoded.len(), receipts.len());
+        for (found, expected) in decoded.iter().zip(&receipts) {
+            assert_eq!(&found.receipt, expected);
+            assert_eq!(*found.logs_bloom, expected.bloom());
+        }
+    }
+
+    #[test]
+    fn stored_receipts_that_are_cut_or_wrong_are_errors() {
+        let whole = stored(&receipts());
+        assert!(StoredReceipt::decode_all(&whole.slice(..whole.len() - 1)).is_err());
+        assert!(StoredReceipt::decode_all(&Bytes::from_static(&[0xc1, 0xc0])).is_err());
+        assert!(StoredReceipt::decode_all(&Bytes::from_static(&[0x80])).is_err());
     }
 }

@@ -44,6 +44,15 @@ pub struct Transaction {
 }
 
 impl Transaction {
+    /// Decodes a legacy transaction as a wallet hands it in; bytes after it are ignored.
+    ///
+    /// Its hash is that of the canonical form, as the Go client computes it there: what was received is not kept (§2.5).
+    pub fn decode_submitted(raw: &Bytes) -> Result<Self, RlpError> {
+        let mut transaction = Self::decode_legacy(&rlp::parse(raw)?, raw)?;
+        transaction.hash = keccak256(&transaction.payload);
+        Ok(transaction)
+    }
+
     /// Decodes a legacy transaction item of a G1 block: a list of at least nine items.
     ///
     /// `whole` is the block that `item` lies in; payload and input share its memory. Integers wider than 256 bits

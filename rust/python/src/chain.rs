@@ -2,41 +2,60 @@
 
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
 };
 
 use polygon_edge_chain::{
     B256, Bytes, U256,
     block::Header,
+    execute::Executor,
     forks,
     ledger::{ExecutedRun, Head, Ledger, StoredBlock, VISIBLE_ANCESTORS},
+    proposal::Predecessor,
     run::Prepared,
     state_trie::{NewState, StateTrie, TrieOptions},
     verify::Parent,
 };
-use polygon_edge_store::{BlockBatch, BlockRecord, DataDir, GenesisRecord, OpenMode, data_dir::Tuning, state_batch};
+use polygon_edge_store::{
+    BlockBatch, BlockReader, BlockRecord, DataDir, GenesisRecord, OpenMode, data_dir::Tuning, state_batch,
+};
 use pyo3::{prelude::*, types::PyBytes};
 
 use crate::{
+    call::IdleExecutors,
     error,
     genesis::Genesis,
     prepare::{Run, Violation},
     rules::Rules,
+    snapshot::{SharedBlocks, Snapshot},
 };
 
 /// Bytes of decoded trie nodes kept between blocks. Measured on the bench chains: more does not make them faster.
 const TRIE_MEMORY: usize = 96 << 20;
 
+/// How long `close` waits for calls of other threads that are still reading; none is known to read for a second.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// An open data directory and the chain in it.
 #[pyclass(frozen, module = "polygon_edge._core")]
 pub struct Chain {
     pub(crate) path: PathBuf,
-    directory: Mutex<Option<Arc<DataDir>>>,
+    /// Taken out by `close`; a call that reads holds the directory only until it returns.
+    open: Mutex<Option<Open>>,
     engine: Mutex<Option<Engine>>,
     /// Head as of the last synced commit, for readers that must not wait for an execution.
     tip: Mutex<Option<Tip>>,
     /// New states that are in the database since the last execution.
     committed: Mutex<Vec<Arc<NewState>>>,
+    pub(crate) callers: IdleExecutors,
+    pub(crate) proposer: Mutex<Option<Executor>>,
+}
+
+/// What `close` has to end.
+struct Open {
+    directory: Arc<DataDir>,
+    snapshots: Vec<Weak<SharedBlocks>>,
 }
 
 /// The moving part: one execution at a time.
@@ -75,22 +94,48 @@ impl Executed {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// Locks `mutex`. No error is made while it is locked, unless all who lock it have let go of the interpreter: that takes the
+/// interpreter lock, which another thread may hold while it waits for this one.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // A panic while the lock was held has already reached Python; what the lock guards is replaced as a whole.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Chain {
     pub(crate) fn directory(&self) -> PyResult<Arc<DataDir>> {
-        lock(&self.directory).clone().ok_or_else(|| error::damaged(&self.path, "the data directory is closed"))
+        let directory = lock(&self.open).as_ref().map(|open| Arc::clone(&open.directory));
+        directory.ok_or_else(|| self.closed())
+    }
+
+    fn closed(&self) -> PyErr {
+        error::damaged(&self.path, "the data directory is closed")
     }
 
     fn tip(&self) -> PyResult<Tip> {
-        lock(&self.tip).clone().ok_or_else(|| error::damaged(&self.path, "the chain was not started"))
+        let tip = lock(&self.tip).clone();
+        tip.ok_or_else(|| error::damaged(&self.path, "the chain was not started"))
     }
 
     pub(crate) fn rules(&self) -> PyResult<forks::Rules> {
         self.tip().map(|tip| tip.rules)
+    }
+
+    /// The head in the database with its header.
+    pub(crate) fn head_block(&self, blocks: &BlockReader) -> PyResult<Predecessor> {
+        let fail = |error| error::store(&self.path, &error);
+        let head =
+            blocks.head().map_err(fail)?.ok_or_else(|| error::damaged(&self.path, "the database has no head"))?;
+        let header = blocks
+            .header(&head.hash)
+            .map_err(fail)?
+            .ok_or_else(|| error::damaged(&self.path, format!("the header of block {} is missing", head.number)))?;
+        let header = Header::decode_whole(&Bytes::from(header))
+            .map_err(|error| error::damaged(&self.path, format!("header of block {}: {error}", head.number)))?;
+        if header.number != head.number {
+            let problem = format!("the header of block {} says that it is block {}", head.number, header.number);
+            return Err(error::damaged(&self.path, problem));
+        }
+        Ok(Predecessor { header, hash: head.hash })
     }
 
     /// The head in the database as the ledger needs it, with the hashes that BLOCKHASH can see.
@@ -99,22 +144,17 @@ impl Chain {
         let missing =
             |what: &str, number: u64| error::damaged(&self.path, format!("{what} of block {number} is missing"));
         let blocks = directory.blocks_snapshot();
-        let head =
-            blocks.head().map_err(fail)?.ok_or_else(|| error::damaged(&self.path, "the database has no head"))?;
-        let header = blocks.header(&head.hash).map_err(fail)?.ok_or_else(|| missing("the header", head.number))?;
-        let header = Header::decode_whole(&Bytes::from(header))
-            .map_err(|error| error::damaged(&self.path, format!("header of block {}: {error}", head.number)))?;
-        let total_difficulty = blocks
-            .total_difficulty(&head.hash)
-            .map_err(fail)?
-            .ok_or_else(|| missing("the total difficulty", head.number))?;
-        let first = head.number.saturating_sub(VISIBLE_ANCESTORS as u64 - 1);
-        let ancestors = (first..=head.number)
+        let Predecessor { header, hash } = self.head_block(&blocks)?;
+        let number = header.number;
+        let total_difficulty =
+            blocks.total_difficulty(&hash).map_err(fail)?.ok_or_else(|| missing("the total difficulty", number))?;
+        let first = number.saturating_sub(VISIBLE_ANCESTORS as u64 - 1);
+        let ancestors = (first..=number)
             .map(|number| {
                 blocks.canonical_hash(number).map_err(fail)?.ok_or_else(|| missing("the canonical hash", number))
             })
             .collect::<PyResult<Vec<_>>>()?;
-        let parent = Parent { number: head.number, hash: head.hash, gas_limit: header.gas_limit };
+        let parent = Parent { number, hash, gas_limit: header.gas_limit };
         Ok((Head { parent, state_root: header.state_root, total_difficulty }, ancestors))
     }
 
@@ -146,10 +186,12 @@ impl Chain {
             .map_err(|error| error::store(&path, &error))?;
         Ok(Self {
             path,
-            directory: Mutex::new(Some(Arc::new(directory))),
+            open: Mutex::new(Some(Open { directory: Arc::new(directory), snapshots: Vec::new() })),
             engine: Mutex::new(None),
             tip: Mutex::new(None),
             committed: Mutex::new(Vec::new()),
+            callers: IdleExecutors::default(),
+            proposer: Mutex::new(None),
         })
     }
 
@@ -248,16 +290,33 @@ impl Chain {
         })
     }
 
+    /// The blocks as they are now, whatever is committed later.
+    fn snapshot(&self, py: Python<'_>) -> PyResult<Snapshot> {
+        py.detach(|| {
+            // Made and entered under one lock, so that `close` finds every snapshot.
+            let blocks = lock(&self.open).as_mut().map(|Open { directory, snapshots }| {
+                let blocks = Arc::new(SharedBlocks::new(directory.blocks_for_export()));
+                snapshots.retain(|snapshot| snapshot.strong_count() > 0);
+                snapshots.push(Arc::downgrade(&blocks));
+                blocks
+            });
+            Snapshot::new(&self.path, blocks.ok_or_else(|| self.closed())?)
+        })
+    }
+
     /// Closes both databases and releases their locks; nothing happens the second time.
+    ///
+    /// Calls that begin from now on fail, those of other threads that are reading are waited for, snapshots end.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         py.detach(|| {
+            let open = lock(&self.open).take();
             *lock(&self.engine) = None;
             lock(&self.committed).clear();
-            let Some(directory) = lock(&self.directory).take() else { return Ok(()) };
-            let Some(directory) = Arc::into_inner(directory) else {
-                return Err(error::damaged(&self.path, "the data directory cannot close: it is still in use"));
-            };
-            directory.close().map_err(|error| error::store(&self.path, &error))
+            let Some(Open { directory, snapshots }) = open else { return Ok(()) };
+            snapshots.iter().filter_map(Weak::upgrade).for_each(|blocks| blocks.release());
+            let databases = DataDir::clone(&directory);
+            drop(directory);
+            databases.close_within(PATIENCE).map_err(|error| error::store(&self.path, &error))
         })
     }
 

@@ -1,15 +1,18 @@
 //! Queries on an open data directory: blocks by number, accounts and slots at any state root.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use polygon_edge_chain::{
     Address, B256, Bytes, U256,
-    block::{EMPTY_BODY, Header, network_form},
+    block::{EMPTY_BODY, Header, NetworkForm, network_form, position_in_stored_body},
     extra::ValidatorType,
-    hash, run,
+    hash,
+    rlp::RlpError,
+    run,
     state::{NodeSource, StateError},
     state_trie::StateView,
 };
+use polygon_edge_store::{BlockReader, StoreError};
 use pyo3::{prelude::*, types::PyBytes};
 
 use crate::{chain::Chain, convert, error};
@@ -17,26 +20,74 @@ use crate::{chain::Chain, convert, error};
 /// An account: nonce, balance, storage root, code hash.
 type Account = (u64, U256, B256, B256);
 
+/// Hash and header RLP of canonical block `number` of the data directory at `path`.
+fn header_at(path: &Path, blocks: &BlockReader, number: u64) -> PyResult<Option<(B256, Vec<u8>)>> {
+    let fail = |error| error::store(path, &error);
+    let Some(hash) = blocks.canonical_hash(number).map_err(fail)? else { return Ok(None) };
+    let header = blocks.header(&hash).map_err(fail)?;
+    let header = header.ok_or_else(|| error::damaged(path, format!("the header of block {number} is missing")))?;
+    Ok(Some((hash, header)))
+}
+
+/// Header RLP and stored body of canonical block `number`; that of the genesis block is empty.
+fn header_and_body(path: &Path, blocks: &BlockReader, number: u64) -> PyResult<Option<(Vec<u8>, Vec<u8>)>> {
+    let Some((hash, header)) = header_at(path, blocks, number)? else { return Ok(None) };
+    if number == 0 {
+        return Ok(Some((header, EMPTY_BODY.to_vec())));
+    }
+    let body = blocks.body(&hash).map_err(|error| error::store(path, &error))?;
+    let body = body.ok_or_else(|| error::damaged(path, format!("the body of block {number} is missing")))?;
+    Ok(Some((header, body)))
+}
+
+fn damaged_body(path: &Path, number: u64, error: &RlpError) -> PyErr {
+    error::damaged(path, format!("body of block {number}: {error}"))
+}
+
+/// Network RLP of canonical block `number` of the data directory at `path`, or none.
+pub fn network_block(path: &Path, blocks: &BlockReader, number: u64) -> PyResult<Option<Vec<u8>>> {
+    let Some((header, body)) = header_and_body(path, blocks, number)? else { return Ok(None) };
+    network_form(&header, &body).map(Some).map_err(|error| damaged_body(path, number, &error))
+}
+
 impl Chain {
+    fn blocks(&self) -> PyResult<BlockReader> {
+        Ok(self.directory()?.blocks())
+    }
+
+    fn store_error(&self, error: &StoreError) -> PyErr {
+        error::store(&self.path, error)
+    }
+
     fn hash_at(&self, number: u64) -> PyResult<Option<B256>> {
-        self.directory()?.blocks().canonical_hash(number).map_err(|error| error::store(&self.path, &error))
+        self.blocks()?.canonical_hash(number).map_err(|error| self.store_error(&error))
     }
 
     /// The header of canonical block `number` with its hash.
     fn header_at(&self, number: u64) -> PyResult<Option<(B256, Vec<u8>)>> {
-        let Some(hash) = self.hash_at(number)? else { return Ok(None) };
-        let header = self.directory()?.blocks().header(&hash).map_err(|error| error::store(&self.path, &error))?;
-        match header {
-            Some(header) => Ok(Some((hash, header))),
-            None => Err(error::damaged(&self.path, format!("the header of block {number} is missing"))),
-        }
+        header_at(&self.path, &self.blocks()?, number)
     }
 
-    fn decoded_header(&self, number: u64) -> PyResult<Option<(B256, Header)>> {
+    pub(crate) fn decoded_header(&self, number: u64) -> PyResult<Option<(B256, Header)>> {
         let Some((hash, header)) = self.header_at(number)? else { return Ok(None) };
         let header = Header::decode_whole(&Bytes::from(header))
             .map_err(|error| error::damaged(&self.path, format!("header of block {number}: {error}")))?;
         Ok(Some((hash, header)))
+    }
+
+    /// What `read` finds under the hash of canonical block `number`, without the interpreter lock.
+    fn record<'py>(
+        &self,
+        py: Python<'py>,
+        number: u64,
+        read: impl Fn(&BlockReader, &B256) -> Result<Option<Vec<u8>>, StoreError> + Sync,
+    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let record = py.detach(|| {
+            let blocks = self.blocks()?;
+            let hash = blocks.canonical_hash(number).map_err(|error| self.store_error(&error))?;
+            hash.map_or(Ok(None), |hash| read(&blocks, &hash)).map_err(|error| self.store_error(&error))
+        })?;
+        Ok(record.map(|record| PyBytes::new(py, &record)))
     }
 
     fn view(&self, root: &[u8]) -> PyResult<StateView> {
@@ -80,7 +131,7 @@ impl Chain {
     /// Number and hash of the head in the database, or none in an empty one.
     #[getter]
     fn head<'py>(&self, py: Python<'py>) -> PyResult<Option<(u64, Bound<'py, PyBytes>)>> {
-        let head = self.directory()?.blocks_snapshot().head().map_err(|error| error::store(&self.path, &error))?;
+        let head = self.directory()?.blocks_snapshot().head().map_err(|error| self.store_error(&error))?;
         Ok(head.map(|head| (head.number, bytes(py, &head.hash))))
     }
 
@@ -96,30 +147,47 @@ impl Chain {
 
     /// Stored body of canonical block `number` with the senders in it; none for the genesis block.
     fn body<'py>(&self, py: Python<'py>, number: u64) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        let Some(hash) = self.hash_at(number)? else { return Ok(None) };
-        let body = self.directory()?.blocks().body(&hash).map_err(|error| error::store(&self.path, &error))?;
-        Ok(body.map(|body| PyBytes::new(py, &body)))
+        self.record(py, number, BlockReader::body)
     }
 
     /// Stored receipts of canonical block `number`; none for the genesis block.
     fn receipts<'py>(&self, py: Python<'py>, number: u64) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        let Some(hash) = self.hash_at(number)? else { return Ok(None) };
-        let receipts = self.directory()?.blocks().receipts(&hash).map_err(|error| error::store(&self.path, &error))?;
-        Ok(receipts.map(|receipts| PyBytes::new(py, &receipts)))
+        self.record(py, number, BlockReader::receipts)
     }
 
     /// Network RLP of canonical block `number`, as archives and peers carry it, or none.
     fn block<'py>(&self, py: Python<'py>, number: u64) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        let Some((hash, header)) = self.header_at(number)? else { return Ok(None) };
-        let body = if number == 0 {
-            EMPTY_BODY.to_vec()
-        } else {
-            let body = self.directory()?.blocks().body(&hash).map_err(|error| error::store(&self.path, &error))?;
-            body.ok_or_else(|| error::damaged(&self.path, format!("the body of block {number} is missing")))?
-        };
-        let block = network_form(&header, &body)
-            .map_err(|error| error::damaged(&self.path, format!("body of block {number}: {error}")))?;
-        Ok(Some(PyBytes::new(py, &block)))
+        let block = py.detach(|| network_block(&self.path, &self.blocks()?, number))?;
+        Ok(block.map(|block| PyBytes::new(py, &block)))
+    }
+
+    /// Bytes of the network RLP of canonical block `number`, or none.
+    fn block_size(&self, py: Python<'_>, number: u64) -> PyResult<Option<usize>> {
+        py.detach(|| {
+            let Some((header, body)) = header_and_body(&self.path, &self.blocks()?, number)? else { return Ok(None) };
+            let form = NetworkForm::new(&header, &body).map_err(|error| damaged_body(&self.path, number, &error))?;
+            Ok(Some(form.length()))
+        })
+    }
+
+    /// Number of the canonical block with this hash, or none.
+    fn number_of(&self, py: Python<'_>, block_hash: &[u8]) -> PyResult<Option<u64>> {
+        let hash = convert::hash(block_hash)?;
+        py.detach(|| self.blocks()?.number(&hash).map_err(|error| self.store_error(&error)))
+    }
+
+    /// Where in the canonical chain a transaction stands: number of its block, place in it; or none.
+    fn find_transaction(&self, py: Python<'_>, transaction_hash: &[u8]) -> PyResult<Option<(u64, usize)>> {
+        let transaction_hash = convert::hash(transaction_hash)?;
+        py.detach(|| {
+            let (blocks, fail) = (self.blocks()?, |error| self.store_error(&error));
+            let Some(hash) = blocks.transaction_block(&transaction_hash).map_err(fail)? else { return Ok(None) };
+            let Some(number) = blocks.number(&hash).map_err(fail)? else { return Ok(None) };
+            let Some(body) = blocks.body(&hash).map_err(fail)? else { return Ok(None) };
+            let position = position_in_stored_body(&body, &transaction_hash)
+                .map_err(|error| damaged_body(&self.path, number, &error))?;
+            Ok(position.map(|position| (number, position)))
+        })
     }
 
     /// What the validators of a chain are rebuilt from: number, hash, proposer, miner, nonce, listed validators.
@@ -153,12 +221,10 @@ impl Chain {
         root: &[u8],
         address: &[u8],
     ) -> PyResult<Option<(u64, Bound<'py, PyAny>, Bound<'py, PyBytes>, Bound<'py, PyBytes>)>> {
-        let account = self.read_account(root, address)?;
+        let account = py.detach(|| self.read_account(root, address))?;
         account
             .map(|(nonce, balance, storage_root, code_hash)| {
-                let balance: [u8; 32] = balance.to_be_bytes();
-                let int = py.get_type::<pyo3::types::PyInt>();
-                let balance = int.call_method1("from_bytes", (PyBytes::new(py, &balance), "big"))?;
+                let balance = convert::wide_integer(py, &balance)?;
                 Ok((nonce, balance, bytes(py, &storage_root), bytes(py, &code_hash)))
             })
             .transpose()
@@ -167,8 +233,10 @@ impl Chain {
     /// The 32-byte value of a 32-byte `slot` of `address` in the state `root`; zero when unset.
     fn storage<'py>(&self, py: Python<'py>, root: &[u8], address: &[u8], slot: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
         let (address, slot) = (convert::address(address)?, convert::hash(slot)?);
-        let mut view = self.view(root)?;
-        let value = view.storage(&address, &slot.into()).map_err(|error| self.state_error(&error))?;
+        let value = py.detach(|| {
+            let mut view = self.view(root)?;
+            view.storage(&address, &slot.into()).map_err(|error| self.state_error(&error))
+        })?;
         Ok(PyBytes::new(py, &value.to_be_bytes::<32>()))
     }
 
@@ -189,8 +257,9 @@ impl Chain {
 
     /// The code with this hash, or none.
     fn code<'py>(&self, py: Python<'py>, code_hash: &[u8]) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let code_hash = convert::hash(code_hash)?;
         let code =
-            self.directory()?.state().code(&convert::hash(code_hash)?).map_err(|error| self.state_error(&error))?;
+            py.detach(|| self.directory()?.state().code(&code_hash).map_err(|error| self.state_error(&error)))?;
         Ok(code.map(|code| PyBytes::new(py, &code)))
     }
 }

@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use polygon_edge_chain::block::Header;
 use polygon_edge_chain::{B256, U256};
 
 use crate::batch::Batch;
@@ -58,6 +59,19 @@ impl BlockReader {
                 }
             }
         }
+    }
+
+    /// What the blocks are read from.
+    pub(crate) fn reader(&self) -> &dyn KeyValueReader {
+        self.reader.as_ref()
+    }
+
+    /// Number of the block with this hash, if it is canonical.
+    pub fn number(&self, hash: &B256) -> Result<Option<u64>, StoreError> {
+        let key = hash_key(Prefix::Header, hash);
+        let Some(header) = self.reader.get(&key)? else { return Ok(None) };
+        let number = Header::decode_whole(&header.into()).map_err(|error| StoreError::bad_record(&key, &error))?.number;
+        Ok((self.canonical_hash(number)? == Some(*hash)).then_some(number))
     }
 
     /// Hash of the canonical block `number`.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::blocks::BlockReader;
 use crate::commit::Committer;
@@ -41,7 +42,8 @@ impl Default for Tuning {
     }
 }
 
-/// An open data directory. Readers and committers made from it keep the databases open.
+/// An open data directory. Clones, and readers and committers made from it, keep the databases open.
+#[derive(Clone)]
 pub struct DataDir {
     path: PathBuf,
     blockchain: Database,
@@ -120,6 +122,11 @@ impl DataDir {
         BlockReader::new(self.blockchain.snapshot())
     }
 
+    /// Reads blocks as they are now, for an export: what it reads pushes nothing else out of the cache.
+    pub fn blocks_for_export(&self) -> BlockReader {
+        BlockReader::new(Arc::new(self.blockchain.uncached_view()))
+    }
+
     /// Reads trie nodes and code.
     pub fn state(&self) -> StateStore {
         StateStore::new(Arc::new(self.trie.clone()))
@@ -134,8 +141,13 @@ impl DataDir {
     ///
     /// Errors: [`StoreError::InUse`] while readers or committers are alive; the other database is closed all the same.
     pub fn close(self) -> Result<(), StoreError> {
-        let blockchain = self.blockchain.close();
-        let trie = self.trie.close();
+        self.close_within(Duration::ZERO)
+    }
+
+    /// The same, but waits up to `patience` for the readers and committers that are still alive in other threads.
+    pub fn close_within(self, patience: Duration) -> Result<(), StoreError> {
+        let blockchain = self.blockchain.close_within(patience);
+        let trie = self.trie.close_within(patience);
         blockchain.and(trie)
     }
 }

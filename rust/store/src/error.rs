@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use polygon_edge_chain::B256;
 
+use crate::schema::hexadecimal;
+
 /// Why a database could not be opened, read or written. Every kind names the database directory where there is one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -119,6 +121,11 @@ impl std::fmt::Display for LockHolder {
 }
 
 impl StoreError {
+    /// A record that is there and is not what belongs under its key.
+    pub(crate) fn bad_record(key: &[u8], detail: &dyn std::fmt::Display) -> Self {
+        Self::BadRecord { key: hexadecimal(key), detail: detail.to_string() }
+    }
+
     /// An operating-system error about the database at `path`.
     pub(crate) fn from_io(path: &Path, action: &str, error: &std::io::Error) -> Self {
         let detail = format!("{action}: {error}");

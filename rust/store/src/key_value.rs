@@ -23,6 +23,14 @@ pub trait KeyValueReader: Send + Sync {
     /// The value of `key`, or none. An empty value is some.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
 
+    /// Puts the value of `key` into `value` in place of what is there; false, with nothing in it, when there is none.
+    fn get_into(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool, StoreError> {
+        value.clear();
+        let found = self.get(key)?;
+        value.extend_from_slice(found.as_deref().unwrap_or_default());
+        Ok(found.is_some())
+    }
+
     /// Calls `visitor` for the entries from `start` on in ascending byte order, until it breaks or they end.
     ///
     /// A read error is an error and never looks like the end. The walk sees one moment of the database.

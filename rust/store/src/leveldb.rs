@@ -13,7 +13,8 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::ptr::{self, NonNull};
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use leveldb as _;
 
@@ -39,9 +40,27 @@ struct Handle {
     write_buffered: *mut ffi::WriteOptions,
     verify_checksums: bool,
     path: PathBuf,
-    // Fields drop after `Drop::drop` has closed the database, in this order: options first, the flock last.
+    // Fields drop after `Drop::drop` has closed the database, in this order: options first, then the flock, then the news.
     _options: OptionSet,
     _lock: DirectoryLock,
+    closed: Announcement,
+}
+
+/// Whether a database has closed, for those who wait for it.
+#[derive(Default)]
+struct Closed {
+    is: Mutex<bool>,
+    changed: Condvar,
+}
+
+/// Makes [`Closed`] true when it is dropped.
+struct Announcement(Arc<Closed>);
+
+impl Drop for Announcement {
+    fn drop(&mut self) {
+        *self.0.is.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.0.changed.notify_all();
+    }
 }
 
 // SAFETY: LevelDB documents its DB object as safe for concurrent use without external synchronization. The option objects
@@ -81,24 +100,35 @@ fn pointer(bytes: &[u8]) -> *const c_char {
 }
 
 impl Handle {
-    fn get(&self, options: &ReadOptions, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    /// Calls `take` with the value of `key`, if there is one.
+    fn get<T>(
+        &self,
+        options: &ReadOptions,
+        key: &[u8],
+        take: impl FnOnce(&[u8]) -> T,
+    ) -> Result<Option<T>, StoreError> {
         let mut length = 0;
         let mut error = ptr::null_mut();
         // SAFETY: key pointer and length belong together; the result is null or an allocation of `length` bytes that is
-        // copied and freed here.
+        // lent to `take` and freed here. A panic in `take` would leak it, nothing worse.
         unsafe {
             let value =
                 ffi::leveldb_get(self.db.as_ptr(), options.0, pointer(key), key.len(), &raw mut length, &raw mut error);
-            let copy = if value.is_null() {
+            let taken = if value.is_null() {
                 None
             } else {
-                let copy = std::slice::from_raw_parts(value.cast::<u8>(), length).to_vec();
+                let taken = take(std::slice::from_raw_parts(value.cast::<u8>(), length));
                 ffi::leveldb_free(value.cast());
-                Some(copy)
+                Some(taken)
             };
             check(&self.path, error)?;
-            Ok(copy)
+            Ok(taken)
         }
+    }
+
+    fn get_into(&self, options: &ReadOptions, key: &[u8], value: &mut Vec<u8>) -> Result<bool, StoreError> {
+        value.clear();
+        Ok(self.get(options, key, |found| value.extend_from_slice(found))?.is_some())
     }
 }
 
@@ -153,6 +183,7 @@ impl Database {
                 path: path.to_owned(),
                 _options: option_set,
                 _lock: lock,
+                closed: Announcement(Arc::default()),
             }),
         })
     }
@@ -224,7 +255,16 @@ impl Database {
 
     /// A fixed view of the database as it is now; it keeps the database open.
     pub fn fixed_view(&self) -> Snapshot {
-        let read_options = ReadOptions::new(self.handle.verify_checksums, true);
+        self.view(true)
+    }
+
+    /// The same for reading through the whole database: what it reads pushes nothing else out of the cache.
+    pub fn uncached_view(&self) -> Snapshot {
+        self.view(false)
+    }
+
+    fn view(&self, fill_cache: bool) -> Snapshot {
+        let read_options = ReadOptions::new(self.handle.verify_checksums, fill_cache);
         // SAFETY: the database is open; the snapshot is released in `Drop` while the handle still holds it open.
         let state = unsafe {
             let state = ffi::leveldb_create_snapshot(self.handle.db.as_ptr());
@@ -286,14 +326,16 @@ impl Database {
     ///
     /// Errors: [`StoreError::InUse`] when a clone, snapshot or cursor is still alive; the database then closes with the last.
     pub fn close(self) -> Result<(), StoreError> {
-        let path = self.handle.path.clone();
-        match Arc::into_inner(self.handle) {
-            Some(handle) => {
-                drop(handle);
-                Ok(())
-            }
-            None => Err(StoreError::InUse { path }),
-        }
+        self.close_within(Duration::ZERO)
+    }
+
+    /// The same, but waits up to `patience` for the clones, snapshots and cursors that are still alive in other threads.
+    pub fn close_within(self, patience: Duration) -> Result<(), StoreError> {
+        let (path, closed) = (self.handle.path.clone(), Arc::clone(&self.handle.closed.0));
+        drop(self);
+        let is = closed.is.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = closed.changed.wait_timeout_while(is, patience, |is| !*is);
+        if *waited.unwrap_or_else(PoisonError::into_inner).0 { Ok(()) } else { Err(StoreError::InUse { path }) }
     }
 }
 
@@ -327,7 +369,11 @@ impl Drop for NativeBatch {
 
 impl KeyValueReader for Database {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.handle.get(&self.handle.read_options, key)
+        self.handle.get(&self.handle.read_options, key, <[u8]>::to_vec)
+    }
+
+    fn get_into(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool, StoreError> {
+        self.handle.get_into(&self.handle.read_options, key, value)
     }
 
     fn visit(&self, start: &[u8], visitor: &mut Visitor<'_>) -> Result<(), StoreError> {

@@ -6,6 +6,7 @@
 
 pub mod batch;
 pub mod blocks;
+pub mod chunk;
 pub mod commit;
 pub mod data_dir;
 pub mod error;
@@ -19,6 +20,7 @@ pub mod volatile;
 
 pub use batch::{Batch, Operation};
 pub use blocks::{BlockBatch, BlockReader, BlockRecord, GenesisRecord, Head};
+pub use chunk::Chunker;
 pub use commit::{CommitStep, Committer};
 pub use data_dir::{DataDir, OpenMode};
 pub use error::StoreError;

@@ -97,7 +97,7 @@ fn bad_length(key: &[u8], expected: &str, found: &[u8]) -> StoreError {
     }
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

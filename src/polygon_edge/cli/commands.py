@@ -7,7 +7,10 @@ import click
 from polygon_edge.cli.archive import archive
 from polygon_edge.cli.backup import backup
 from polygon_edge.cli.edge_command import EdgeGroup
+from polygon_edge.cli.genesis import genesis
 from polygon_edge.cli.restore import restore
+from polygon_edge.cli.secrets import secrets
+from polygon_edge.cli.server import server
 from polygon_edge.cli.status import status
 from polygon_edge.cli.version import version
 
@@ -17,8 +20,5 @@ def root() -> None:
     """A node for Polygon Edge networks: what the archived Go client wrote is checked, restored and continued."""
 
 
-root.add_command(archive)
-root.add_command(backup)
-root.add_command(restore)
-root.add_command(status)
-root.add_command(version)
+for command in (archive, backup, genesis, restore, secrets, server, status, version):
+    root.add_command(command)

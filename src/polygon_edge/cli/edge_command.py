@@ -132,7 +132,9 @@ def _belonging_to(context: click.Context) -> Iterator[None]:
 
 
 def _flag(name: str) -> str:
-    return name.replace("_", "-")
+    """Return the name that the parameter `name` of the running command has on its command line, without dashes."""
+    parameters = click.get_current_context().command.params
+    return next(parameter.opts[0].lstrip("-") for parameter in parameters if parameter.name == name)
 
 
 def _spelled_out(parameters: Iterable[click.Parameter], words: list[str]) -> Iterator[str]:

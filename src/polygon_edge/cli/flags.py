@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _NUMBER_OR_HEXADECIMAL = re.compile(r"0[xX]([0-9a-fA-F]+)|([0-9]+)", re.ASCII)
 _LITERAL = re.compile(r"[+-]?[0-9a-zA-Z_]+", re.ASCII)
@@ -84,6 +88,10 @@ class Boolean(click.ParamType[bool]):
 
     name = "boolean"
 
+    def get_metavar(self, *_context: object) -> str:
+        """Show in the help that a value needs `=`."""
+        return "[=true|false]"
+
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> bool:
         """Read the word as Go does."""
         if isinstance(value, bool):
@@ -93,3 +101,8 @@ class Boolean(click.ParamType[bool]):
         if str(value) not in _FALSE:
             self.fail(f"expected true or false, found {value!r}", param, ctx)
         return False
+
+
+def grpc_address_unused(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Accept `--grpc-address` for a command that never contacts a node: the Go client has it on whole families."""
+    return click.option("--grpc-address", hidden=True, expose_value=False)(command)

@@ -24,19 +24,32 @@ Clock = Callable[[], float]
 
 
 class Progress(Protocol):
-    """What long work over blocks reports to."""
+    """What work that executes blocks reports to."""
 
-    def update(self, *, blocks: int, transactions: int = 0, gas: int = 0, size: int = 0, head: int) -> None:
-        """Adds work that is done for good: ``blocks``, and ``transactions`` and ``gas`` in them, since the last call.
+    def update(self, *, blocks: int, transactions: int, gas: int, head: int) -> None:
+        """Adds work that is done for good: ``blocks``, ``transactions`` and ``gas`` since the last call.
 
-        ``size`` is how many bytes they are, for work that moves blocks without looking into them: rates are then shown
-        in bytes. ``head`` is the number of the last block that is now stored.
+        ``head`` is the number of the last block that is now stored.
         """
         ...
 
 
-class ShownProgress(Progress, AbstractContextManager["ShownProgress"], Protocol):
-    """A `Progress` somebody can see; the end of the ``with`` block shows the last figures, also after an error."""
+class TransferProgress(Protocol):
+    """What work that moves blocks without looking into them reports to; rates are then shown in bytes."""
+
+    def update(self, *, blocks: int, size: int, head: int) -> None:
+        """Adds ``blocks`` of ``size`` bytes since the last call; ``head`` is the number of the last one."""
+        ...
+
+
+class ShownProgress(AbstractContextManager["ShownProgress"], Protocol):
+    """Progress of either kind that somebody can see; the end of the ``with`` block shows the last figures, also after
+    an error.
+    """
+
+    def update(self, *, blocks: int, transactions: int = 0, gas: int = 0, size: int = 0, head: int) -> None:
+        """Adds work since the last call."""
+        ...
 
 
 class Tally:
@@ -52,7 +65,7 @@ class Tally:
         self._clock = clock
         self._started = clock()
 
-    def add(self, *, blocks: int, transactions: int, gas: int, size: int, head: int) -> None:
+    def add(self, *, blocks: int, transactions: int, gas: int, size: int = 0, head: int) -> None:
         """Adds one report."""
         self.blocks += blocks
         self.transactions += transactions

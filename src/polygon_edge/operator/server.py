@@ -145,7 +145,7 @@ class OperatorServer:
         try:
             port = server.add_insecure_port(address)
         except RuntimeError as error:
-            raise ListenError(address, "cannot be listened on") from error
+            raise ListenError(address, error) from error
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="operator")
         await server.start()
         self._server = server
@@ -367,8 +367,7 @@ def _refuse_taken(address: str) -> None:
             # Only listening finds one who listens on the same port of all addresses.
             probe.listen(1)
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise ListenError(address, reason[:1].lower() + reason[1:]) from error
+        raise ListenError(address, error) from error
 
 
 def _port(text: str) -> int:

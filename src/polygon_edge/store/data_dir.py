@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 NODE_FOLDERS = ("blockchain", "trie", "keystore", "consensus", "libp2p")
 RESTORE_FOLDERS = ("blockchain", "trie", "consensus")
+PRIVATE_FOLDERS = frozenset({"keystore", "consensus", "libp2p"})
+"""Those that hold keys: made so that only their owner may look inside."""
 MARK_NAME = "restore-unfinished.json"
 """Beside the folders.
 
@@ -67,6 +69,16 @@ class DataDirectory:
         return self.path / "consensus"
 
     @property
+    def libp2p(self) -> Path:
+        """Folder of the network key."""
+        return self.path / "libp2p"
+
+    @property
+    def keystore(self) -> Path:
+        """Folder of the network key as older releases are documented to have it; read, never written."""
+        return self.path / "keystore"
+
+    @property
     def mark(self) -> Path:
         """The mark's file, there or not."""
         return self.path / MARK_NAME
@@ -77,9 +89,10 @@ class DataDirectory:
         Raises DataDirectoryError when something else has the name or the system refuses, DiskFullError.
         """
         for folder in (self.path, *(self.path / name for name in folders)):
+            mode = 0o700 if folder.name in PRIVATE_FOLDERS and folder is not self.path else 0o777
             try:
                 with reporting_full_disk(folder):
-                    folder.mkdir(parents=folder is self.path, exist_ok=True)
+                    folder.mkdir(mode, parents=folder is self.path, exist_ok=True)
             except FileExistsError as error:
                 raise DataDirectoryError(str(folder), "cannot be used", expected="a folder", found="a file") from error
             except OSError as error:

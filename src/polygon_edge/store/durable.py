@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import shutil
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from polygon_edge.errors import DiskFullError
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 GO_FILE_MODE = 0o777
 """What v0.6.x asks for; the umask takes its part (§8)."""
+
+_NO_HARD_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 
 
 def write_durably(file: Path, content: bytes, mode: int = GO_FILE_MODE) -> None:
@@ -37,6 +40,42 @@ def write_durably(file: Path, content: bytes, mode: int = GO_FILE_MODE) -> None:
             part.unlink(missing_ok=True)
             raise
         sync_folder(file.parent)
+
+
+def create_durably(file: Path, content: bytes, mode: int) -> None:
+    """Create `file` with `content`: whole or not at all, and never in place of one that is there.
+
+    Raises FileExistsError, DiskFullError and OSError; what was there is then unchanged.
+    """
+    # It ends like the file itself: what a crash leaves of a key still looks like a key to whoever sorts them out.
+    part = file.with_name(f".{file.stem}.{token_hex(8)}{file.suffix}")
+    with reporting_full_disk(file):
+        try:
+            with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            _publish(part, file)
+        finally:
+            part.unlink(missing_ok=True)
+        sync_folder(file.parent)
+
+
+def _publish(part: Path, file: Path) -> None:
+    """Give `part` the name `file`, unless that is taken: a rename would replace it."""
+    try:
+        file.hardlink_to(part)
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+        # FAT and some network file systems: take the name first. A crash right now leaves an empty file, which nobody
+        # takes for a key.
+        file.touch(mode=0o600, exist_ok=False)
+        try:
+            part.rename(file)
+        except BaseException:
+            file.unlink()
+            raise
 
 
 def sync_folder(folder: Path) -> None:

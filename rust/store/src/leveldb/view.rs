@@ -37,7 +37,11 @@ impl Drop for Snapshot {
 
 impl KeyValueReader for Snapshot {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.handle.get(&self.read_options, key)
+        self.handle.get(&self.read_options, key, <[u8]>::to_vec)
+    }
+
+    fn get_into(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool, StoreError> {
+        self.handle.get_into(&self.read_options, key, value)
     }
 
     fn visit(&self, start: &[u8], visitor: &mut Visitor<'_>) -> Result<(), StoreError> {
