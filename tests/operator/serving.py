@@ -138,7 +138,7 @@ class ScriptedNode:
         self._script = script
         self._server = grpc.server(ThreadPoolExecutor(4), options=[("grpc.max_send_message_length", -1)])
         unary, stream = grpc.unary_unary_rpc_method_handler, grpc.unary_stream_rpc_method_handler
-        handlers = {
+        handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
             "GetStatus": unary(self._status, Empty.FromString, system_pb2.ServerStatus.SerializeToString),
             "BlockByNumber": unary(
                 self._block, system_pb2.BlockByNumberRequest.FromString, system_pb2.BlockResponse.SerializeToString
