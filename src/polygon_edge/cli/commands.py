@@ -7,6 +7,7 @@ import click
 from polygon_edge.cli.archive import archive
 from polygon_edge.cli.edge_command import EdgeGroup
 from polygon_edge.cli.genesis import genesis
+from polygon_edge.cli.license import show_license
 from polygon_edge.cli.restore import restore
 from polygon_edge.cli.secrets import secrets
 from polygon_edge.cli.version import version
@@ -19,6 +20,7 @@ def root() -> None:
 
 root.add_command(archive)
 root.add_command(genesis)
+root.add_command(show_license)
 root.add_command(restore)
 root.add_command(secrets)
 root.add_command(version)
