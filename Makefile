@@ -1,7 +1,7 @@
 # Two commands matter: `make test` proves the code, `make demo` restores a real chain. Everything else is a part of them.
 # Targets only name tools; what needs a decision stands in tools/.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check golden bench bench-restore wheel lock docs crash-proof fuzz-proof interop
+.PHONY: help setup demo test check golden bench bench-restore bench-backup proto wheel lock docs crash-proof fuzz-proof interop
 
 BIN := .venv/bin
 # One profile for the linter and the tests, so that LevelDB and the cryptography are built once for both.
@@ -37,6 +37,13 @@ bench: setup     ## measure the Rust core, then whole restores
 
 bench-restore: setup ## whole restores of the load chains; GO=binary measures that client beside
 	$(BIN)/python benches/restore.py $(if $(GO),--go $(GO))
+
+bench-backup: setup ## whole backups of the load chains; GO=binary measures that client and server beside
+	$(BIN)/python benches/backup.py $(if $(GO),--go $(GO))
+
+proto: setup     ## generate the Python of proto/*.proto anew
+	$(BIN)/python -m grpc_tools.protoc --proto_path=polygon_edge/operator/proto=proto \
+		--python_out=src --pyi_out=src polygon_edge/operator/proto/system.proto
 
 wheel: setup     ## a wheel for this platform, in dist/
 	$(BIN)/maturin build --release --locked --out dist

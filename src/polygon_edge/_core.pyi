@@ -221,6 +221,33 @@ class Chain:
     def snapshot(self) -> Snapshot:
         """The blocks as they are now, to be closed after use; raises DataDirectoryError in empty databases."""
 
+    def call(
+        self, number: int, *, sender: bytes, to: bytes | None, value: int, input: bytes, gas: int, gas_price: int
+    ) -> CallOutcome:
+        """Execute a message on the state of block `number`, in the context of that block; keep nothing.
+
+        The checks of a transaction apply, except those of nonce and signature. Any number of threads may call at once,
+        also while another one executes or commits. Raises CallRefusedError, LookupError where there is no such block.
+        """
+
+    def propose(
+        self,
+        *,
+        coinbase: bytes,
+        timestamp: int,
+        gas_limit: int,
+        validators: Sequence[bytes],
+        candidates: Sequence[Transaction],
+        miner: bytes = ...,
+        nonce: bytes = ...,
+        seconds: float | None = None,
+    ) -> Proposal:
+        """Build the block after the committed head from `candidates` in their order, for up to `seconds` (§4.8).
+
+        `miner` and `nonce` are a vote (§3.7), by default zero bytes. A refused candidate leaves no trace. Nothing
+        is written. Raises ValueError for a gas limit or timestamp of 2^63 or more.
+        """
+
 @final
 class Snapshot:
     """The blocks of a chain as they were when it was taken, whatever is committed later. Any thread may read from it.
@@ -414,3 +441,49 @@ def decode_receipts(raw: bytes) -> list[Receipt]:
 
 def bloom_of(items: Sequence[bytes]) -> bytes:
     """The 256-byte bloom of addresses and topics (§2.6)."""
+
+@final
+class CallOutcome:
+    """What a message came to: "success", "revert", or why it failed in the Go client's words, as "out of gas".
+
+    `output` is the data of the return or of the revert; `gas_used` is after refund.
+    """
+
+    @property
+    def status(self) -> str: ...
+    @property
+    def output(self) -> bytes: ...
+    @property
+    def gas_used(self) -> int: ...
+
+class CallRefusedError(ValueError):
+    """A message that cannot be executed at all, as for lack of funds; in the Go client's words where it has any."""
+
+@final
+class Proposal:
+    """A block built on the head, not sealed yet; seals do not change its hash."""
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def hash(self) -> bytes: ...
+    @property
+    def parent_hash(self) -> bytes: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def gas_used(self) -> int: ...
+    @property
+    def transactions(self) -> int:
+        """How many candidates are included."""
+
+    @property
+    def outcomes(self) -> list[str]:
+        """What became of each candidate.
+
+        "included", "too large" (gas above the block's limit), "nonce too low", "nonce too high", "failed: " and why in
+        the Go client's words, or "skipped": its sender had failed before it, or the block's gas or time was used up.
+        """
+
+    def record(self, proposer_seal: bytes, committed_seals: Sequence[bytes]) -> bytes:
+        """Network RLP of the block under these seals of 65 bytes each. Raises ValueError for another length."""

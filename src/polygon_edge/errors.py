@@ -7,9 +7,12 @@
     │   ├── ArchiveRecordError                   a record that is not a block
     │   ├── ArchiveTruncatedError                cut inside a record, or a length beyond the end
     │   ├── ArchiveReadError                     the medium failed
+    │   ├── ArchiveWriteError                    the archive cannot be made, written or named
     │   ├── ArchiveIncompleteError               ends at a record boundary, but not where it promised
     │   └── ArchiveExistsError                   the output is already there
     ├── SourceError                         10   a source of blocks gave other blocks than asked for
+    │   └── SourceEndedError                     it ended before the last block that was asked for
+    ├── NodeError                            1   a node that does not answer, or whose answer is an error
     ├── BlockRuleError                      11   a block that breaks a rule of its chain
     ├── GenesisError                        12   a genesis file that cannot be read
     │   └── UnsupportedGenesisError              readable, but asks for what this version does not do
@@ -19,6 +22,7 @@
     │       ├── KeyMissingError                      there is none
     │       └── KeyExistsError                       there is one where one was to be created
     ├── DiskFullError                       14
+    ├── ListenError                          1   an address that cannot be listened on
     ├── PoolError                            1   a transaction that the pool does not take
     └── StoppedBySignalError               130   a signal; what was finished stays
 
@@ -28,6 +32,8 @@ of our own verbs.
 
 from __future__ import annotations
 
+import errno
+import os
 from enum import Enum, unique
 from typing import ClassVar
 
@@ -128,21 +134,35 @@ class ArchiveReadError(ArchiveError):
         super().__init__(file, offset, f"cannot be read: {failure.strerror or failure}")
 
 
+class ArchiveWriteError(ArchiveError):
+    """The file cannot be made, written or given its name, for another reason than a full disk."""
+
+    _names_first_byte = False
+
+    def __init__(self, file: str, offset: int, failure: OSError) -> None:
+        super().__init__(file, offset, f"cannot be written: {failure.strerror or failure}")
+
+
 class ArchiveIncompleteError(ArchiveError):
     """The archive ends cleanly at height `found` although its metadata promises `expected`."""
 
 
 class ArchiveExistsError(ArchiveError):
-    """The file to be written exists already; nothing was changed."""
+    """The file to be written exists already; nothing was changed. `remedy` says what can be done instead.
+
+    The text begins as the Go client's does (§1.2).
+    """
 
     _names_first_byte = False
 
-    def __init__(self, file: str) -> None:
-        super().__init__(file, 0, "exists already and is not overwritten")
+    def __init__(self, file: str, remedy: str | None = None) -> None:
+        super().__init__(file, 0, "file exists")
+        self.remedy = remedy
+        self.args = (_where(f"open {file}", "file exists", remedy),)
 
 
 class SourceError(PolygonEdgeError):
-    """A source of blocks delivered block `found` where `expected` was due."""
+    """A source of blocks delivered `found` where `expected` was due."""
 
     exit_code: ClassVar[int] = 10
 
@@ -152,6 +172,33 @@ class SourceError(PolygonEdgeError):
         self.expected = expected
         self.found = found
         super().__init__(_where(source, problem, _comparison(expected, found)))
+
+
+class SourceEndedError(SourceError):
+    """A source ended although the blocks `first_missing` to `last_missing` had not come."""
+
+    def __init__(self, source: str, first_missing: int, last_missing: int, *, after: int | None) -> None:
+        self.first_missing = first_missing
+        self.last_missing = last_missing
+        missing = (
+            f"block {first_missing}" if first_missing == last_missing else f"blocks {first_missing} to {last_missing}"
+        )
+        found = "no blocks" if after is None else f"end after block {after}"
+        super().__init__(source, f"ended early, {missing} missing", f"blocks up to {last_missing}", found)
+
+
+class NodeError(PolygonEdgeError):
+    """The node at `address` did not answer a request, or answered with an error.
+
+    `status` is the status of gRPC in the Go client's spelling ("Unavailable", "Unknown"), `problem` its text. The
+    message is worded as that client words it (§1.0).
+    """
+
+    def __init__(self, address: str, status: str, problem: str) -> None:
+        self.address = address
+        self.status = status
+        self.problem = problem
+        super().__init__(_where(f"rpc error: code = {status} desc = {problem}"))
 
 
 @unique
@@ -284,6 +331,17 @@ class DiskFullError(PolygonEdgeError):
         need = "more space is needed" if needed is None else f"needs {needed} bytes"
         has = "" if free is None else f", has {free} bytes"
         super().__init__(f"{path}: disk full: {need}{has}")
+
+
+class ListenError(PolygonEdgeError):
+    """The TCP `address` (host and port) cannot be listened on; the text is the Go client's."""
+
+    def __init__(self, address: str, failure: Exception) -> None:
+        self.address = address
+        code = failure.errno if isinstance(failure, OSError) else None
+        # The standard library's own text repeats the address; the failures of a name server have other numbers.
+        self.problem = str(failure) if code is None or code not in errno.errorcode else os.strerror(code)
+        super().__init__(_where(f"listen tcp {address}", "bind", self.problem.lower()))
 
 
 @unique

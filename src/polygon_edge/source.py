@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
 
 class RawBlock(NamedTuple):
@@ -55,5 +56,50 @@ class BlockSource(Protocol):
         """Yield the blocks `first` to `last`, both included, ascending, without gaps.
 
         Raises an error of the source's family when a block is missing; never ends early in silence.
+        """
+        ...
+
+
+class NodeStatus(NamedTuple):
+    """What a running node says of itself: chain id, height and 32-byte hash of its head, where peers reach it."""
+
+    chain_id: int
+    height: int
+    hash: bytes
+    peer_address: str
+
+
+class Chunk(NamedTuple):
+    """Consecutive blocks as a node exports them, `first` to `last`, both included, `data` their records back to back.
+
+    The two heights are the node's claim; `data` has not been looked at.
+    """
+
+    first: int
+    last: int
+    data: bytes
+
+
+class ExportingNode(Protocol):
+    """A running node whose blocks can be had without stopping it."""
+
+    @property
+    def name(self) -> str:
+        """What to call the node in a message: its address."""
+        ...
+
+    def status(self) -> NodeStatus:
+        """Return chain id and head as they are now; raises NodeError and StoppedBySignalError."""
+        ...
+
+    def block(self, number: int) -> bytes | None:
+        """Return the record of block `number`, none when the node has no such block; raises as `status` does."""
+        ...
+
+    def export(self, first: int, last: int) -> AbstractContextManager[Iterator[Chunk | None]]:
+        """Ask for the blocks `first` to `last`, both included and not the same, in chunks.
+
+        None stands for a moment in which nothing came. The end of the iterator is the end of what the node gave,
+        which may be early. Raises NodeError.
         """
         ...

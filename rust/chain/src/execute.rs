@@ -11,7 +11,6 @@ use crate::{
         code::CodeCache,
         table::Table,
         trace::{NoTracer, Tracer},
-        world::{TransactionContext, World},
     },
     forks::{ForkFlags, Generation, Rules},
     journal::Journal,
@@ -20,12 +19,14 @@ use crate::{
     transaction::Transaction,
 };
 
+mod building;
 mod error;
 mod genesis;
 mod transaction;
 
 pub use crate::evm::world::BlockContext;
-pub use error::ExecutionError;
+pub use building::{BuiltBlock, Candidate, Fate};
+pub use error::{ExecutionError, TransactionRule};
 pub use genesis::{Deployment, GenesisAccount, genesis_changes};
 
 use transaction::{BlockRun, Envelope};
@@ -82,8 +83,27 @@ pub struct Executor {
 impl Executor {
     /// An executor for the chain with these rules.
     pub fn new(rules: &Rules) -> Self {
+        Self::with_codes(rules, CodeCache::default())
+    }
+
+    /// As [`Executor::new`], with a bound on the bytes of analysed code that it keeps: for one of many.
+    pub fn with_code_bound(rules: &Rules, bytes: usize) -> Self {
+        Self::with_codes(rules, CodeCache::with_bound(bytes))
+    }
+
+    fn with_codes(rules: &Rules, codes: CodeCache) -> Self {
         let table = Table::new(rules.generation, rules.forks.at(0));
-        Self { rules: rules.clone(), machine: Machine::default(), codes: CodeCache::default(), table }
+        Self { rules: rules.clone(), machine: Machine::default(), codes, table }
+    }
+
+    /// The rules it executes by.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Frees the frames, which a deep call has made many and large; analysed code is kept.
+    pub fn release_frames(&mut self) {
+        self.machine = Machine::default();
     }
 
     /// See [`execute_block`].
@@ -122,21 +142,8 @@ impl Executor {
     ) -> Result<BlockOutcome, ExecutionError> {
         let flags = self.prepare(block)?;
         let mut journal = Journal::new(reader, &mut self.codes);
-        let coinbase = journal.index(&block.coinbase);
-        let mut run = BlockRun {
-            world: World {
-                journal: &mut journal,
-                table: &self.table,
-                chain_id: self.rules.chain_id,
-                block,
-                transaction: TransactionContext { origin: Address::ZERO, gas_price: U256::ZERO },
-                tracer,
-            },
-            machine: &mut self.machine,
-            coinbase,
-            gas_pool: block.gas_limit,
-            gas_used: 0,
-        };
+        let chain_id = self.rules.chain_id;
+        let mut run = BlockRun::new(&mut self.machine, &self.table, chain_id, block, &mut journal, tracer);
         let mut receipts = Vec::with_capacity(transactions.len());
         for (index, transaction) in transactions.iter().enumerate() {
             let sender = senders.get(index).copied().flatten();
@@ -180,23 +187,10 @@ impl Executor {
     ) -> Result<CallOutcome, ExecutionError> {
         self.prepare(block)?;
         let mut journal = Journal::new(reader, &mut self.codes);
-        let coinbase = journal.index(&block.coinbase);
         let sender = journal.index(&message.from);
         let nonce = journal.nonce(sender);
-        let mut run = BlockRun {
-            world: World {
-                journal: &mut journal,
-                table: &self.table,
-                chain_id: self.rules.chain_id,
-                block,
-                transaction: TransactionContext { origin: Address::ZERO, gas_price: U256::ZERO },
-                tracer,
-            },
-            machine: &mut self.machine,
-            coinbase,
-            gas_pool: block.gas_limit,
-            gas_used: 0,
-        };
+        let chain_id = self.rules.chain_id;
+        let mut run = BlockRun::new(&mut self.machine, &self.table, chain_id, block, &mut journal, tracer);
         let envelope = Envelope {
             gas: message.gas,
             gas_price: message.gas_price,

@@ -172,24 +172,40 @@ impl Extra {
         })
     }
 
+    /// The extra data as a header carries it; the round is written from G2 on (§3.3).
+    pub fn encode(&self, generation: Generation) -> Vec<u8> {
+        self.encode_under(generation, &self.proposer_seal, &self.committed_seals, self.round)
+    }
+
     /// What the block hash covers: no proposer seal, empty committed seals, no round (§3.4).
     pub fn filtered(&self, generation: Generation, validator_type: ValidatorType) -> Vec<u8> {
+        let no_seals = match validator_type {
+            ValidatorType::Ecdsa => Seals::Ecdsa(Vec::new()),
+            ValidatorType::Bls => Seals::Bls { bitmap: Bytes::new(), signature: Bytes::new() },
+        };
+        self.encode_under(generation, &[], &no_seals, None)
+    }
+
+    fn encode_under(
+        &self,
+        generation: Generation,
+        proposer_seal: &[u8],
+        committed_seals: &Seals,
+        round: Option<u64>,
+    ) -> Vec<u8> {
         let mut out = Vec::with_capacity(VANITY + 32 + 70 * (self.validators.len() + 1));
         out.extend_from_slice(&self.vanity);
         rlp::put_list_with(&mut out, |out| {
             rlp::put_list_with(out, |out| self.validators.iter().for_each(|validator| validator.put(out)));
-            rlp::put_bytes(out, &[]);
-            match validator_type {
-                ValidatorType::Ecdsa => rlp::put_list(out, &[]),
-                ValidatorType::Bls => rlp::put_list(out, &[0x80, 0x80]),
-            }
+            rlp::put_bytes(out, proposer_seal);
+            committed_seals.put(out);
             match self.parent_committed_seals.as_ref().filter(|seals| !seals.is_empty()) {
                 Some(seals) => seals.put(out),
                 None if generation == Generation::G1 => {}
                 None => rlp::put_list(out, &[]),
             }
             if generation != Generation::G1 {
-                rlp::put_bytes(out, &[]);
+                rlp::put_bytes(out, round.map(u64::to_be_bytes).as_ref().map_or(&[], |bytes| bytes.as_slice()));
             }
         });
         out

@@ -46,6 +46,13 @@ pub struct Snapshot {
     refund: u64,
 }
 
+/// A point between two transactions.
+#[derive(Debug)]
+pub struct Checkpoint {
+    snapshot: Snapshot,
+    recent_code: RecentCode,
+}
+
 /// What SSTORE did, for its price.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StorageStatus {
@@ -256,6 +263,21 @@ impl<'a> Journal<'a> {
     #[inline]
     pub fn snapshot(&self) -> Snapshot {
         Snapshot { undo: self.undo.len(), logs: self.logs.len(), refund: self.refund }
+    }
+
+    /// A point before a transaction, from which [`Journal::discard`] leaves no trace of it.
+    pub fn checkpoint(&self) -> Checkpoint {
+        Checkpoint { snapshot: self.snapshot(), recent_code: self.recent_code.clone() }
+    }
+
+    /// Undoes a transaction that was not ended, and forgets its reason to give the block up.
+    ///
+    /// More than [`Journal::revert`]: also the order of recently read code, which decides what destroyed code still
+    /// runs (§6.7.3).
+    pub fn discard(&mut self, checkpoint: Checkpoint) {
+        self.revert(checkpoint.snapshot);
+        self.recent_code = checkpoint.recent_code;
+        self.fault = None;
     }
 
     /// Undoes everything since `snapshot`, touches included (§6.7.11).

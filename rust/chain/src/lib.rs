@@ -16,6 +16,7 @@ pub mod genesis;
 pub mod hash;
 pub mod journal;
 pub mod ledger;
+pub mod proposal;
 pub mod receipt;
 pub mod rlp;
 pub mod run;

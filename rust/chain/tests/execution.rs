@@ -8,8 +8,8 @@ use alloy_primitives::{Address, B256, Bytes, U256, address, keccak256};
 use polygon_edge_chain::{
     evm::{Status, frame::Failure},
     execute::{
-        BlockContext, CallMessage, CallOutcome, Deployment, ExecutionError, Executor, GenesisAccount, call,
-        execute_block, genesis_changes,
+        BlockContext, CallMessage, CallOutcome, Deployment, ExecutionError, Executor, GenesisAccount, TransactionRule,
+        call, execute_block, genesis_changes,
     },
     forks::{Forks, Generation, Rules},
     journal::Fault,
@@ -119,7 +119,7 @@ fn calls_nest_1025_deep_without_a_native_stack() {
 
 #[test]
 fn the_stack_holds_1024_items_and_no_more() {
-    for (pushes, status) in [(1024, Status::Success), (1025, Status::Failed(Failure::StackOrOpcode))] {
+    for (pushes, status) in [(1024, Status::Success), (1025, Status::Failed(Failure::StackOverflow))] {
         let outcome = run(&[0x60, 1].repeat(pushes), Generation::G1, true).unwrap();
         assert_eq!(outcome.status, status, "{pushes} pushes");
     }
@@ -244,7 +244,7 @@ fn the_gas_of_a_block_is_shared_by_its_transactions() {
     let rules = rules(Generation::G1, true);
     let result = execute_block(&rules, &context, &transactions, &senders, &mut state);
     let Err(ExecutionError::Transaction { index: 1, rule, expected, .. }) = result else { panic!("{result:?}") };
-    assert_eq!((rule, expected.as_str()), ("gas left in the block (§6.2)", "at most 39000"));
+    assert_eq!((rule, expected.as_str()), (TransactionRule::GasPool, "at most 39000"));
 }
 
 #[test]

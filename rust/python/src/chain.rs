@@ -9,16 +9,21 @@ use std::{
 use polygon_edge_chain::{
     B256, Bytes, U256,
     block::Header,
+    execute::Executor,
     forks,
     ledger::{ExecutedRun, Head, Ledger, StoredBlock, VISIBLE_ANCESTORS},
+    proposal::Predecessor,
     run::Prepared,
     state_trie::{NewState, StateTrie, TrieOptions},
     verify::Parent,
 };
-use polygon_edge_store::{BlockBatch, BlockRecord, DataDir, GenesisRecord, OpenMode, data_dir::Tuning, state_batch};
+use polygon_edge_store::{
+    BlockBatch, BlockReader, BlockRecord, DataDir, GenesisRecord, OpenMode, data_dir::Tuning, state_batch,
+};
 use pyo3::{prelude::*, types::PyBytes};
 
 use crate::{
+    call::IdleExecutors,
     error,
     genesis::Genesis,
     prepare::{Run, Violation},
@@ -43,6 +48,8 @@ pub struct Chain {
     tip: Mutex<Option<Tip>>,
     /// New states that are in the database since the last execution.
     committed: Mutex<Vec<Arc<NewState>>>,
+    pub(crate) callers: IdleExecutors,
+    pub(crate) proposer: Mutex<Option<Executor>>,
 }
 
 /// What `close` has to end.
@@ -113,28 +120,41 @@ impl Chain {
         self.tip().map(|tip| tip.rules)
     }
 
+    /// The head in the database with its header.
+    pub(crate) fn head_block(&self, blocks: &BlockReader) -> PyResult<Predecessor> {
+        let fail = |error| error::store(&self.path, &error);
+        let head =
+            blocks.head().map_err(fail)?.ok_or_else(|| error::damaged(&self.path, "the database has no head"))?;
+        let header = blocks
+            .header(&head.hash)
+            .map_err(fail)?
+            .ok_or_else(|| error::damaged(&self.path, format!("the header of block {} is missing", head.number)))?;
+        let header = Header::decode_whole(&Bytes::from(header))
+            .map_err(|error| error::damaged(&self.path, format!("header of block {}: {error}", head.number)))?;
+        if header.number != head.number {
+            let problem = format!("the header of block {} says that it is block {}", head.number, header.number);
+            return Err(error::damaged(&self.path, problem));
+        }
+        Ok(Predecessor { header, hash: head.hash })
+    }
+
     /// The head in the database as the ledger needs it, with the hashes that BLOCKHASH can see.
     fn read_head(&self, directory: &DataDir) -> PyResult<(Head, Vec<B256>)> {
         let fail = |error| error::store(&self.path, &error);
         let missing =
             |what: &str, number: u64| error::damaged(&self.path, format!("{what} of block {number} is missing"));
         let blocks = directory.blocks_snapshot();
-        let head =
-            blocks.head().map_err(fail)?.ok_or_else(|| error::damaged(&self.path, "the database has no head"))?;
-        let header = blocks.header(&head.hash).map_err(fail)?.ok_or_else(|| missing("the header", head.number))?;
-        let header = Header::decode_whole(&Bytes::from(header))
-            .map_err(|error| error::damaged(&self.path, format!("header of block {}: {error}", head.number)))?;
-        let total_difficulty = blocks
-            .total_difficulty(&head.hash)
-            .map_err(fail)?
-            .ok_or_else(|| missing("the total difficulty", head.number))?;
-        let first = head.number.saturating_sub(VISIBLE_ANCESTORS as u64 - 1);
-        let ancestors = (first..=head.number)
+        let Predecessor { header, hash } = self.head_block(&blocks)?;
+        let number = header.number;
+        let total_difficulty =
+            blocks.total_difficulty(&hash).map_err(fail)?.ok_or_else(|| missing("the total difficulty", number))?;
+        let first = number.saturating_sub(VISIBLE_ANCESTORS as u64 - 1);
+        let ancestors = (first..=number)
             .map(|number| {
                 blocks.canonical_hash(number).map_err(fail)?.ok_or_else(|| missing("the canonical hash", number))
             })
             .collect::<PyResult<Vec<_>>>()?;
-        let parent = Parent { number: head.number, hash: head.hash, gas_limit: header.gas_limit };
+        let parent = Parent { number, hash, gas_limit: header.gas_limit };
         Ok((Head { parent, state_root: header.state_root, total_difficulty }, ancestors))
     }
 
@@ -170,6 +190,8 @@ impl Chain {
             engine: Mutex::new(None),
             tip: Mutex::new(None),
             committed: Mutex::new(Vec::new()),
+            callers: IdleExecutors::default(),
+            proposer: Mutex::new(None),
         })
     }
 

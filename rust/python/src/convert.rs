@@ -1,4 +1,4 @@
-//! Fixed-size byte values between Python and the core.
+//! Values of fixed size between Python and the core.
 
 use polygon_edge_chain::{Address, B256, U256};
 use pyo3::{
@@ -15,6 +15,14 @@ pub fn address(bytes: &[u8]) -> PyResult<Address> {
 /// A hash from exactly 32 bytes.
 pub fn hash(bytes: &[u8]) -> PyResult<B256> {
     B256::try_from(bytes).map_err(|_| wrong_length("hash", 32, bytes.len()))
+}
+
+/// A word from an int of 0 to 2^256-1.
+pub fn word(what: &str, int: &Bound<'_, PyAny>) -> PyResult<U256> {
+    let bytes = int
+        .call_method1("to_bytes", (32, "big"))
+        .map_err(|_| PyValueError::new_err(format!("{what}: expected an int of 0 to 2^256-1, found {int}")))?;
+    Ok(U256::from_be_slice(bytes.extract()?))
 }
 
 /// A Python integer from a magnitude, big-endian.

@@ -5,6 +5,7 @@
 
 use pyo3::prelude::*;
 
+mod call;
 mod chain;
 mod convert;
 mod decode;
@@ -13,6 +14,7 @@ mod genesis;
 mod headers;
 mod keys;
 mod prepare;
+mod propose;
 mod query;
 mod rules;
 mod snapshot;
@@ -27,6 +29,9 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<headers::HeaderSummary>()?;
     module.add_class::<chain::Chain>()?;
     module.add_class::<chain::Executed>()?;
+    module.add_class::<call::CallOutcome>()?;
+    module.add_class::<propose::Proposal>()?;
+    module.add("CallRefusedError", module.py().get_type::<call::CallRefusedError>())?;
     module.add_function(wrap_pyfunction!(prepare::prepare, module)?)?;
     module.add_function(wrap_pyfunction!(headers::summarise, module)?)?;
     module.add_function(wrap_pyfunction!(convert::keccak256, module)?)?;

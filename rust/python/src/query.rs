@@ -68,7 +68,7 @@ impl Chain {
         header_at(&self.path, &self.blocks()?, number)
     }
 
-    fn decoded_header(&self, number: u64) -> PyResult<Option<(B256, Header)>> {
+    pub(crate) fn decoded_header(&self, number: u64) -> PyResult<Option<(B256, Header)>> {
         let Some((hash, header)) = self.header_at(number)? else { return Ok(None) };
         let header = Header::decode_whole(&Bytes::from(header))
             .map_err(|error| error::damaged(&self.path, format!("header of block {number}: {error}")))?;

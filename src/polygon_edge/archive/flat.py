@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self
 
+from polygon_edge.archive.publication import publish
 from polygon_edge.chain import rlp
 from polygon_edge.chain.block import HASH_SIZE, block_number
 from polygon_edge.errors import (
@@ -427,24 +428,13 @@ def write_flat(source: BlockSource, out: str | Path, first: int, last: int, meta
             size = _write(source, stream, first, last, metadata_hash)
             stream.flush()
             os.fsync(stream.fileno())
-        _publish(part, out)
+        publish(part, out)
     except BaseException as error:
         part.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             raise DiskFullError(str(out), None, shutil.disk_usage(out.parent).free) from error
         raise
     return size
-
-
-def _publish(part: Path, out: Path) -> None:
-    if os.path.lexists(out):
-        raise ArchiveExistsError(str(out))
-    part.rename(out)
-    folder = os.open(out.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _write(source: BlockSource, stream: BinaryIO, first: int, last: int, metadata_hash: bytes) -> int:

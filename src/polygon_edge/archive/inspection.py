@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from polygon_edge import _core
 from polygon_edge.archive.info import ArchiveInfo, BrokenLink, End, HashRule, Misplaced, ValidatorType
+from polygon_edge.archive.lineage import MOST_PAIRS_TRIED, TYPES, Types, hash_by, types_that_give
 from polygon_edge.chain.genesis import Generation
 from polygon_edge.chain.genesis_block import genesis_block
 from polygon_edge.chain.rules import rules_of
@@ -31,21 +32,8 @@ if TYPE_CHECKING:
 
 RUN_BLOCKS = 256
 RUN_BYTES = 1 << 20
-MOST_PAIRS_TRIED = 32
-"""Pairs of blocks on which hash rules are tried before the search is given up."""
-
 MOST_FAULTS_LISTED = 100
 """Faults of one kind that are listed; all are counted. An archive may consist of nothing else."""
-
-
-class Types(NamedTuple):
-    """The validator types of a block and of its parent: they differ in the first block after a switch (§3.3)."""
-
-    own: str
-    parent: str
-
-
-_TYPES = (Types("ecdsa", "ecdsa"), Types("bls", "bls"), Types("bls", "ecdsa"), Types("ecdsa", "bls"))
 
 
 def inspect(archive: FlatArchive, genesis: Genesis | None = None, stop: threading.Event | None = None) -> ArchiveInfo:
@@ -138,7 +126,7 @@ class _Inspection:
             block_hash = summary.hash if info.rule is not None else None
             if before != (info.rule, self._type) and info.rule is not None:
                 # The run was summarised by another rule than the one that holds from here on.
-                block_hash = _hash(record, info.rule, Types(self._type, self._type))
+                block_hash = hash_by(record.raw, info.rule, Types(self._type, self._type))
                 summaries[index + 1 :] = self._summarise(records[index + 1 :])
             self._add(record, summary, block_hash)
 
@@ -173,7 +161,7 @@ class _Inspection:
             return
         if tip.hash == summary.parent_hash:
             return
-        types = self._types_that_give(tip.record, info.rule, summary.parent_hash)
+        types = types_that_give(tip.record.raw, info.rule, summary.parent_hash)
         if types is None:
             self._note_broken(BrokenLink(record.offset, summary.number, tip.hash, summary.parent_hash))
             return
@@ -200,7 +188,7 @@ class _Inspection:
         if self._is_rule_given or self._tried_count == MOST_PAIRS_TRIED:
             return
         for rule in HashRule:
-            types = self._types_that_give(tip.record, rule, summary.parent_hash)
+            types = types_that_give(tip.record.raw, rule, summary.parent_hash)
             if types is not None:
                 self._info.rule, self._type = rule, types.own
                 # Pairs that no rule could link are broken under this one as well.
@@ -210,13 +198,6 @@ class _Inspection:
                 return
         self._tried_count += 1
         self._tried.append(BrokenLink(record.offset, summary.number, None, summary.parent_hash))
-
-    def _types_that_give(self, record: Record, rule: HashRule, block_hash: bytes) -> Types | None:
-        """The validator types under which the block in `record` has this hash."""
-        for types in _TYPES if rule.function == "ibft" else _TYPES[:1]:
-            if _hash(record, rule, types) == block_hash:
-                return types
-        return None
 
     def _summarise(self, records: Sequence[Record]) -> list[_core.HeaderSummary | str]:
         """Summarise by the rule and type that hold now; the hashes mean nothing as long as there is no rule."""
@@ -231,7 +212,7 @@ class _Inspection:
         info.last_plain_hashes = tuple(
             found
             for rule in (HashRule.PLAIN_15, HashRule.PLAIN_16)
-            if (found := _hash(tip.record, rule, _TYPES[0])) is not None
+            if (found := hash_by(tip.record.raw, rule, TYPES[0])) is not None
         )
         if info.rule is None:
             few = "there is only one block" if info.blocks == 1 else "no known rule links the blocks"
@@ -247,15 +228,10 @@ class _Inspection:
 
     def _unconfirmed(self, record: Record, rule: HashRule, promised: bytes | None = None) -> bytes | None:
         """The hash of a block that no later block names: `promised` if some types give it, else by the last type."""
-        if promised is not None and self._types_that_give(record, rule, promised) is not None:
+        if promised is not None and types_that_give(record.raw, rule, promised) is not None:
             return promised
-        likely = sorted(_TYPES, key=lambda types: (types.own != self._type, types.parent != self._type))
-        return next((found for types in likely if (found := _hash(record, rule, types)) is not None), None)
-
-
-def _hash(record: Record, rule: HashRule, types: Types) -> bytes | None:
-    (summary,) = _core.summarise([record.raw], rule.function, rule.generation, types.own, types.parent)
-    return None if isinstance(summary, str) else summary.hash
+        likely = sorted(TYPES, key=lambda types: (types.own != self._type, types.parent != self._type))
+        return next((found for types in likely if (found := hash_by(record.raw, rule, types)) is not None), None)
 
 
 def _end(tip: _Tip) -> End:

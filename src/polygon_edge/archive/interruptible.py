@@ -1,4 +1,4 @@
-"""A file or pipe that can be left while it has nothing to give.
+"""Files and pipes that can be left while they have nothing to give, or nobody takes what they are given.
 
 Knows no format. A read from a pipe whose other end is silent never returns by itself, and the interpreter starts it
 anew after a signal: without this a stop would wait for the writer.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import select
+import stat
 import sys
 from typing import TYPE_CHECKING
 
@@ -58,3 +59,32 @@ class InterruptibleFile(io.RawIOBase):
         if not self.closed:
             os.close(self._descriptor)
         super().close()
+
+
+class InterruptibleOutput:
+    """The descriptor `descriptor` as an output; a write raises StoppedBySignalError once `stop` is set.
+
+    It waits for a slow reader, but only for as long as nobody asks it to stop.
+    """
+
+    def __init__(self, descriptor: int, stop: threading.Event) -> None:
+        self._descriptor = descriptor
+        self._stop = stop
+        self._is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+
+    def write(self, content: bytes) -> None:
+        """Write all of `content`; raises StoppedBySignalError, BrokenPipeError when the reader is gone, OSError."""
+        view = memoryview(content)
+        while view:
+            if not self._is_file:
+                self._wait()
+            # A pipe that can be written takes this much without blocking; more could block with a signal pending.
+            written = os.write(self._descriptor, view if self._is_file else view[: select.PIPE_BUF])
+            view = view[written:]
+
+    def _wait(self) -> None:
+        while not self._stop.is_set():
+            _, ready, _ = select.select([], [self._descriptor], [], LOOK_SECONDS)
+            if ready:
+                return
+        raise StoppedBySignalError(None)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import click
 
 from polygon_edge.cli.archive import archive
+from polygon_edge.cli.backup import backup
 from polygon_edge.cli.edge_command import EdgeGroup
 from polygon_edge.cli.genesis import genesis
 from polygon_edge.cli.license import show_license
 from polygon_edge.cli.restore import restore
 from polygon_edge.cli.secrets import secrets
+from polygon_edge.cli.server import server
+from polygon_edge.cli.status import status
 from polygon_edge.cli.version import version
 
 
@@ -18,9 +21,5 @@ def root() -> None:
     """A node for Polygon Edge networks: what the archived Go client wrote is checked, restored and continued."""
 
 
-root.add_command(archive)
-root.add_command(genesis)
-root.add_command(show_license)
-root.add_command(restore)
-root.add_command(secrets)
-root.add_command(version)
+for command in (archive, backup, genesis, restore, secrets, server, show_license, status, version):
+    root.add_command(command)

@@ -24,7 +24,7 @@ Clock = Callable[[], float]
 
 
 class Progress(Protocol):
-    """What long work over blocks reports to."""
+    """What work that executes blocks reports to."""
 
     def update(self, *, blocks: int, transactions: int, gas: int, head: int) -> None:
         """Adds work that is done for good: ``blocks``, ``transactions`` and ``gas`` since the last call.
@@ -34,8 +34,22 @@ class Progress(Protocol):
         ...
 
 
-class ShownProgress(Progress, AbstractContextManager["ShownProgress"], Protocol):
-    """A `Progress` somebody can see; the end of the ``with`` block shows the last figures, also after an error."""
+class TransferProgress(Protocol):
+    """What work that moves blocks without looking into them reports to; rates are then shown in bytes."""
+
+    def update(self, *, blocks: int, size: int, head: int) -> None:
+        """Adds ``blocks`` of ``size`` bytes since the last call; ``head`` is the number of the last one."""
+        ...
+
+
+class ShownProgress(AbstractContextManager["ShownProgress"], Protocol):
+    """Progress of either kind that somebody can see; the end of the ``with`` block shows the last figures, also after
+    an error.
+    """
+
+    def update(self, *, blocks: int, transactions: int = 0, gas: int = 0, size: int = 0, head: int) -> None:
+        """Adds work since the last call."""
+        ...
 
 
 class Tally:
@@ -46,15 +60,17 @@ class Tally:
         self.blocks = 0
         self.transactions = 0
         self.gas = 0
+        self.size = 0
         self.head: int | None = None
         self._clock = clock
         self._started = clock()
 
-    def add(self, *, blocks: int, transactions: int, gas: int, head: int) -> None:
+    def add(self, *, blocks: int, transactions: int, gas: int, size: int = 0, head: int) -> None:
         """Adds one report."""
         self.blocks += blocks
         self.transactions += transactions
         self.gas += gas
+        self.size += size
         self.head = head
 
     @property
@@ -75,15 +91,24 @@ class Tally:
             return None
         return max(self.total_blocks - self.blocks, 0) / rate
 
+    def describe_rate(self) -> str:
+        """The mean rate as text: of bytes where bytes are reported, else of transactions."""
+        if self.size:
+            return f"{self.per_second(self.size) / 1e6:.1f} MB/s"
+        return f"{self.per_second(self.transactions):.0f} tx/s"
+
     def describe(self) -> str:
         """The figures as one line of text."""
         blocks = f"{self.blocks}" if self.total_blocks is None else f"{self.blocks}/{self.total_blocks}"
-        parts = [
-            f"{blocks} blocks",
-            f"{self.transactions} transactions",
-            f"{self.per_second(self.transactions):.0f} tx/s",
-            f"{self.per_second(self.gas) / 1e6:.1f} Mgas/s",
-        ]
+        parts = [f"{blocks} blocks"]
+        if self.size:
+            parts += [f"{self.size / 1e6:.1f} MB", f"{self.per_second(self.blocks):.0f} blocks/s", self.describe_rate()]
+        else:
+            parts += [
+                f"{self.transactions} transactions",
+                self.describe_rate(),
+                f"{self.per_second(self.gas) / 1e6:.1f} Mgas/s",
+            ]
         if self.head is not None:
             parts.insert(0, f"head {self.head}")
         return ", ".join(parts)
@@ -106,9 +131,9 @@ class LogProgress:
         self._tally = Tally(total_blocks, clock)
         self._last_line = clock()
 
-    def update(self, *, blocks: int, transactions: int, gas: int, head: int) -> None:
+    def update(self, *, blocks: int, transactions: int = 0, gas: int = 0, size: int = 0, head: int) -> None:
         """Adds work; writes a line when the last one is old enough."""
-        self._tally.add(blocks=blocks, transactions=transactions, gas=gas, head=head)
+        self._tally.add(blocks=blocks, transactions=transactions, gas=gas, size=size, head=head)
         now = self._clock()
         if now - self._last_line < self._interval_seconds:
             return
@@ -135,7 +160,7 @@ class LogProgress:
 
 
 class RateColumn(ProgressColumn):
-    """Transactions a second, as a column of the bar."""
+    """The mean rate, as a column of the bar."""
 
     def __init__(self, tally: Tally) -> None:
         super().__init__()
@@ -143,11 +168,11 @@ class RateColumn(ProgressColumn):
 
     def render(self, task: Task) -> Text:  # noqa: ARG002 -- the name belongs to the base class
         """Renders the mean rate since the work began."""
-        return Text(f"{self._tally.per_second(self._tally.transactions):.0f} tx/s")
+        return Text(self._tally.describe_rate())
 
 
 class BarProgress:
-    """Progress as a bar that redraws itself on a terminal: blocks, transactions a second, estimated time left."""
+    """Progress as a bar that redraws itself on a terminal: blocks, rate, estimated time left."""
 
     def __init__(
         self, description: str, total_blocks: int | None, console: Console, *, clock: Clock = time.monotonic
@@ -164,9 +189,9 @@ class BarProgress:
         )
         self._task = self._bar.add_task(description, total=total_blocks)
 
-    def update(self, *, blocks: int, transactions: int, gas: int, head: int) -> None:
+    def update(self, *, blocks: int, transactions: int = 0, gas: int = 0, size: int = 0, head: int) -> None:
         """Adds work and lets the bar advance."""
-        self._tally.add(blocks=blocks, transactions=transactions, gas=gas, head=head)
+        self._tally.add(blocks=blocks, transactions=transactions, gas=gas, size=size, head=head)
         self._bar.update(self._task, advance=blocks)
 
     def __enter__(self) -> Self:

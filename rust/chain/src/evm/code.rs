@@ -54,15 +54,25 @@ impl Code {
 }
 
 /// Analysed code by hash, kept from block to block up to a bound on its bytes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct CodeCache {
     codes: HashMap<B256, Arc<Code>>,
     bytes: usize,
+    bound: usize,
+}
+
+impl Default for CodeCache {
+    /// Room for some 2,700 contracts of the largest size.
+    fn default() -> Self {
+        Self::with_bound(64 << 20)
+    }
 }
 
 impl CodeCache {
-    /// Some 2,700 contracts of the largest size; beyond it everything is dropped, which costs a re-read at most.
-    const BOUND: usize = 64 << 20;
+    /// An empty cache; beyond `bound` bytes everything is dropped, which costs a re-read at most.
+    pub fn with_bound(bound: usize) -> Self {
+        Self { codes: HashMap::default(), bytes: 0, bound }
+    }
 
     /// The code with this hash, if it was kept.
     pub fn get(&self, hash: &B256) -> Option<&Arc<Code>> {
@@ -71,7 +81,7 @@ impl CodeCache {
 
     /// Keeps `code` under `hash`.
     pub fn keep(&mut self, hash: B256, code: &Arc<Code>) {
-        if self.bytes > Self::BOUND {
+        if self.bytes > self.bound {
             self.codes.clear();
             self.bytes = 0;
         }

@@ -4,7 +4,7 @@ use std::{ops::Range, sync::Arc};
 
 use alloy_primitives::Address;
 
-use super::{Word, code::Code, table::STACK_LIMIT};
+use super::{Word, code::Code, precompile::BadInput, table::STACK_LIMIT};
 use crate::journal::{AccountIndex, Snapshot};
 
 /// The stack of one frame; a height is always below or at its length, which the mask in [`slot`] exploits.
@@ -22,8 +22,12 @@ pub fn slot(height: usize) -> usize {
 pub enum Failure {
     /// Gas ran out, or fell to 2300 or less before SSTORE under istanbul.
     OutOfGas,
-    /// Too few or too many items on the stack, or an instruction that does not exist.
-    StackOrOpcode,
+    /// Too few items on the stack.
+    StackUnderflow,
+    /// More than 1024 items on the stack.
+    StackOverflow,
+    /// An instruction that does not exist, or not under these flags.
+    UnknownOpcode,
     /// A jump to something else than a JUMPDEST.
     InvalidJump,
     /// A change of state inside a static call.
@@ -43,11 +47,35 @@ pub enum Failure {
     /// The gas left does not pay for the code.
     CodeDeposit,
     /// A precompile refused its input.
-    Precompile,
+    Precompile(BadInput),
     /// The nonce of the creator is 2^64-1 (G3).
     NonceOverflow,
     /// Nothing about the frame: the whole block cannot go on; the reason is in the state.
     Fault,
+}
+
+impl Failure {
+    /// The failure in the words of the Go client, which tools compare.
+    pub fn client_text(self) -> &'static str {
+        match self {
+            Self::OutOfGas => "out of gas",
+            Self::StackUnderflow => "stack underflow",
+            Self::StackOverflow => "stack overflow",
+            Self::UnknownOpcode => "opcode not found",
+            Self::InvalidJump => "invalid jump destination",
+            Self::WriteProtection => "write protection",
+            Self::OffsetOverflow => "gas uint64 overflow",
+            Self::ReturnDataOutOfBounds => "return data out of bounds",
+            Self::Depth => "max call depth exceeded",
+            Self::InsufficientBalance => "insufficient balance for transfer",
+            Self::Collision => "contract address collision",
+            Self::CodeSize => "evm: max code size exceeded",
+            Self::CodeDeposit => "contract creation code storage out of gas",
+            Self::Precompile(input) => input.client_text(),
+            Self::NonceOverflow => "nonce uint64 overflow",
+            Self::Fault => "the block cannot go on",
+        }
+    }
 }
 
 /// How a frame came to be.

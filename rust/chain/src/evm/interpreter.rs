@@ -9,6 +9,7 @@ use super::{
     copy, effect,
     frame::{Failure, Frame, Stack, allocate, allocate_if_any, slot, to_u64},
     opcode::*,
+    table::Entry,
     trace::{Step, Tracer},
     world::World,
 };
@@ -153,7 +154,7 @@ pub fn run<T: Tracer>(frame: &mut Frame, depth: usize, world: &mut World<'_, '_,
         }
         let entry = entries[usize::from(opcode)];
         if (height as u16).wrapping_sub(entry.minimum) > entry.span {
-            fail!(Failure::StackOrOpcode);
+            fail!(stack_failure(entry, height));
         }
         match gas.checked_sub(u64::from(entry.gas)) {
             Some(left) => gas = left,
@@ -360,9 +361,21 @@ pub fn run<T: Tracer>(frame: &mut Frame, depth: usize, world: &mut World<'_, '_,
                 return Exit::Stop;
             }
             // No other number has an entry that any height satisfies.
-            _ => fail!(Failure::StackOrOpcode),
+            _ => fail!(Failure::UnknownOpcode),
         }
         position += 1;
+    }
+}
+
+/// Which of the three things that one comparison of heights finds.
+#[cold]
+fn stack_failure(entry: Entry, height: usize) -> Failure {
+    if entry.is_undefined() {
+        Failure::UnknownOpcode
+    } else if height < usize::from(entry.minimum) {
+        Failure::StackUnderflow
+    } else {
+        Failure::StackOverflow
     }
 }
 

@@ -1,7 +1,9 @@
 //! The precompiled contracts 1 to 9 with Edge's gas (§6.8).
 
 use alloy_primitives::{Address, Bytes};
-use revm_precompile::{blake2, bn254, hash, identity, interface::EthPrecompileResult, modexp, secp256k1};
+use revm_precompile::{
+    PrecompileHalt, blake2, bn254, hash, identity, interface::EthPrecompileResult, modexp, secp256k1,
+};
 
 use super::{frame::Failure, pairing};
 use crate::forks::ForkFlags;
@@ -19,6 +21,45 @@ pub enum Precompile {
     CurveMultiply,
     Pairing,
     Blake2,
+}
+
+/// What is wrong with the input of a precompile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadInput {
+    /// BLAKE2: not 213 bytes.
+    Length,
+    /// BLAKE2: a final flag that is neither 0 nor 1.
+    Flag,
+    /// Pairing: not whole pairs.
+    Size,
+    /// A coordinate that is not below the field's prime.
+    Coordinate,
+    /// A point that is not on its curve.
+    Point,
+}
+
+impl BadInput {
+    /// The fault in the words of the Go client.
+    pub fn client_text(self) -> &'static str {
+        match self {
+            Self::Length => "bad length",
+            Self::Flag => "bad flag",
+            Self::Size => "bad size",
+            Self::Coordinate => "bn256: coordinate exceeds modulus",
+            Self::Point => "bn256: malformed point",
+        }
+    }
+}
+
+fn failure_of(halt: &PrecompileHalt) -> Failure {
+    Failure::Precompile(match halt {
+        PrecompileHalt::Blake2WrongLength => BadInput::Length,
+        PrecompileHalt::Blake2WrongFinalIndicatorFlag => BadInput::Flag,
+        PrecompileHalt::Bn254FieldPointNotAMember => BadInput::Coordinate,
+        PrecompileHalt::Bn254AffineGFailedToCreate => BadInput::Point,
+        // Nothing else is left for these nine.
+        _ => return Failure::OutOfGas,
+    })
 }
 
 impl Precompile {
@@ -46,7 +87,7 @@ impl Precompile {
     pub fn run(self, input: &[u8], gas: u64, flags: &ForkFlags) -> Result<(u64, Bytes), Failure> {
         let istanbul = flags.istanbul;
         let finish = |result: EthPrecompileResult| {
-            let output = result.map_err(|_| Failure::Precompile)?;
+            let output = result.map_err(|halt| failure_of(&halt))?;
             let left = gas.checked_sub(output.gas_used).ok_or(Failure::OutOfGas)?;
             Ok((left, output.bytes))
         };
@@ -63,7 +104,7 @@ impl Precompile {
                 let (base, each) = if istanbul { (45_000, 34_000) } else { (100_000, 80_000) };
                 let cost = base + each * (input.len() / pairing::PAIR_LENGTH) as u64;
                 let left = gas.checked_sub(cost).ok_or(Failure::OutOfGas)?;
-                let one = pairing::product_is_one(input).ok_or(Failure::Precompile)?;
+                let one = pairing::product_is_one(input).map_err(Failure::Precompile)?;
                 let mut output = [0; 32];
                 output[31] = u8::from(one);
                 Ok((left, Bytes::copy_from_slice(&output)))

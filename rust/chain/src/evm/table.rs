@@ -17,6 +17,13 @@ pub struct Entry {
     pub span: u16,
 }
 
+impl Entry {
+    /// Whether the instruction does not exist.
+    pub fn is_undefined(&self) -> bool {
+        self.minimum == UNDEFINED.minimum
+    }
+}
+
 /// Does not exist: no stack height satisfies it.
 const UNDEFINED: Entry = Entry { gas: 0, minimum: u16::MAX, span: 0 };
 

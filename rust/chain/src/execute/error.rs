@@ -1,8 +1,71 @@
 //! Why a block is not executed.
 
+use std::fmt;
+
 use alloy_primitives::B256;
 
 use crate::journal::Fault;
+
+/// The rules of §6.2 that a transaction may break, in the order of the checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransactionRule {
+    /// A type that the generation does not have, or that is not executed yet.
+    Type,
+    /// Gas within the block's limit.
+    BlockGasLimit,
+    /// A signature that recovers.
+    Sender,
+    /// The nonce of the sender.
+    Nonce,
+    /// Balance for the gas.
+    GasFunds,
+    /// Gas left in the block.
+    GasPool,
+    /// Gas before anything is executed.
+    IntrinsicGas,
+    /// Balance for the value.
+    ValueFunds,
+    /// A nonce that can be raised (G3).
+    LastNonce,
+}
+
+impl TransactionRule {
+    /// The rule's name in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Type => "transaction type (§6.3, §6.4)",
+            Self::BlockGasLimit => "gas within the block's limit (§6.2)",
+            Self::Sender => "sender (§2.5)",
+            Self::Nonce => "nonce of the sender (§6.2)",
+            Self::GasFunds => "balance for gas (§6.2)",
+            Self::GasPool => "gas left in the block (§6.2)",
+            Self::IntrinsicGas => "intrinsic gas (§6.2)",
+            Self::ValueFunds => "balance for the value (§6.2)",
+            Self::LastNonce => "nonce (§6.2)",
+        }
+    }
+
+    /// What breaking it is called by the Go client, whose words tools compare.
+    pub fn client_text(self) -> &'static str {
+        match self {
+            Self::Type => "invalid tx type",
+            Self::BlockGasLimit => "exceeds block gas limit",
+            Self::Sender => "invalid sender",
+            Self::Nonce => "incorrect nonce",
+            Self::GasFunds => "not enough funds to cover gas costs",
+            Self::GasPool => "gas limit reached in the pool",
+            Self::IntrinsicGas => "not enough gas supplied for intrinsic gas costs",
+            Self::ValueFunds => "not enough funds for transfer with given value",
+            Self::LastNonce => "nonce uint64 overflow",
+        }
+    }
+}
+
+impl fmt::Display for TransactionRule {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
 
 /// Why a block cannot be executed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,7 +90,7 @@ pub enum ExecutionError {
         /// Hash of the transaction.
         hash: B256,
         /// The rule.
-        rule: &'static str,
+        rule: TransactionRule,
         /// What the rule asks for.
         expected: String,
         /// What the transaction has.
@@ -48,13 +111,13 @@ pub enum ExecutionError {
 /// A rule of §6.2 that one transaction breaks.
 #[derive(Debug)]
 pub(super) struct Violation {
-    pub(super) rule: &'static str,
+    pub(super) rule: TransactionRule,
     pub(super) expected: String,
     pub(super) found: String,
 }
 
 impl Violation {
-    pub(super) fn new(rule: &'static str, expected: impl ToString, found: impl ToString) -> Self {
+    pub(super) fn new(rule: TransactionRule, expected: impl ToString, found: impl ToString) -> Self {
         Self { rule, expected: expected.to_string(), found: found.to_string() }
     }
 }
@@ -63,6 +126,7 @@ impl Violation {
 #[derive(Debug)]
 pub(super) enum Refusal {
     Violation(Violation),
+    Nonce { expected: u64, found: u64 },
     Fault(Fault),
 }
 
@@ -72,6 +136,9 @@ impl Refusal {
         match self {
             Self::Violation(Violation { rule, expected, found }) => {
                 ExecutionError::Transaction { index, hash, rule, expected, found }
+            }
+            Self::Nonce { expected, found } => {
+                Self::Violation(Violation::new(TransactionRule::Nonce, expected, found)).at(index, hash)
             }
             Self::Fault(fault) => ExecutionError::Fault { index, hash, fault },
         }

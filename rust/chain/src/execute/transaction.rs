@@ -2,15 +2,19 @@
 
 use alloy_primitives::{Address, U256};
 
-use super::error::{Refusal, Violation};
+use super::{
+    BlockContext,
+    error::{Refusal, TransactionRule, Violation},
+};
 use crate::{
     evm::{
         Machine, Message, Outcome, Status, create_address,
+        table::Table,
         trace::Tracer,
         world::{TransactionContext, World},
     },
     forks::{ForkFlags, Generation},
-    journal::{AccountIndex, Fault},
+    journal::{AccountIndex, Fault, Journal},
     receipt::Receipt,
     transaction::{Transaction, Type},
 };
@@ -31,7 +35,27 @@ pub(super) struct BlockRun<'m, 'a, 'b, T> {
     pub(super) gas_used: u64,
 }
 
-impl<T: Tracer> BlockRun<'_, '_, '_, T> {
+impl<'m, 'a, 'b, T: Tracer> BlockRun<'m, 'a, 'b, T> {
+    /// `block` before its first transaction.
+    pub(super) fn new(
+        machine: &'m mut Machine,
+        table: &'a Table,
+        chain_id: u64,
+        block: &'a BlockContext,
+        journal: &'a mut Journal<'b>,
+        tracer: &'a mut T,
+    ) -> Self {
+        let coinbase = journal.index(&block.coinbase);
+        let transaction = TransactionContext { origin: Address::ZERO, gas_price: U256::ZERO };
+        Self {
+            world: World { journal, table, chain_id, block, transaction, tracer },
+            machine,
+            coinbase,
+            gas_pool: block.gas_limit,
+            gas_used: 0,
+        }
+    }
+
     /// Steps 1, 2, 3 and 11 of §6.2; the rest is [`Self::apply`].
     pub(super) fn transaction(
         &mut self,
@@ -40,17 +64,17 @@ impl<T: Tracer> BlockRun<'_, '_, '_, T> {
     ) -> Result<Receipt, Refusal> {
         let violation = |rule, expected: String, found: String| Refusal::Violation(Violation { rule, expected, found });
         if transaction.kind != Type::Legacy {
-            return Err(violation("transaction type (§6.3, §6.4)", "legacy".into(), format!("{:?}", transaction.kind)));
+            return Err(violation(TransactionRule::Type, "legacy".into(), format!("{:?}", transaction.kind)));
         }
         let too_large = transaction.gas > self.world.block.gas_limit;
         if too_large && self.world.table.generation == Generation::G3 {
             // The client leaves it out and then misses its receipt.
             let expected = format!("at most {}", self.world.block.gas_limit);
-            return Err(violation("gas within the block's limit (§6.2)", expected, transaction.gas.to_string()));
+            return Err(violation(TransactionRule::BlockGasLimit, expected, transaction.gas.to_string()));
         }
         // The client recovers the sender of a transaction that is too large as well, for its receipt.
         let sender = sender.ok_or_else(|| {
-            violation("sender (§2.5)", "a signature that recovers".into(), "one that does not".into())
+            violation(TransactionRule::Sender, "a signature that recovers".into(), "one that does not".into())
         })?;
         let contract_address = transaction.to.is_none().then(|| create_address(&sender, transaction.nonce));
         let mut receipt = Receipt {
@@ -68,8 +92,7 @@ impl<T: Tracer> BlockRun<'_, '_, '_, T> {
         self.check_reads()?;
         let nonce = self.world.journal.nonce(account);
         if nonce != transaction.nonce {
-            let rule = "nonce of the sender (§6.2)";
-            return Err(Refusal::Violation(Violation::new(rule, nonce, transaction.nonce)));
+            return Err(Refusal::Nonce { expected: nonce, found: transaction.nonce });
         }
         let envelope = Envelope {
             gas: transaction.gas,
@@ -107,24 +130,25 @@ impl<T: Tracer> BlockRun<'_, '_, '_, T> {
         let paid = gas_price.checked_mul(U256::from(gas)).is_some_and(|cost| journal.subtract_balance(sender, &cost));
         if !paid {
             let expected = format!("{gas} * {gas_price} wei");
-            return Err(Refusal::Violation(Violation::new("balance for gas (§6.2)", expected, balance)));
+            return Err(Refusal::Violation(Violation::new(TransactionRule::GasFunds, expected, balance)));
         }
         self.gas_pool = self.gas_pool.checked_sub(gas).ok_or_else(|| {
-            let rule = "gas left in the block (§6.2)";
-            Refusal::Violation(Violation::new(rule, format!("at most {}", self.gas_pool), gas))
+            let expected = format!("at most {}", self.gas_pool);
+            Refusal::Violation(Violation::new(TransactionRule::GasPool, expected, gas))
         })?;
         let intrinsic = intrinsic_gas(message.to.is_none(), message.input, &self.world.table.flags);
         let execution_gas = gas.checked_sub(intrinsic).ok_or_else(|| {
-            Refusal::Violation(Violation::new("intrinsic gas (§6.2)", format!("at least {intrinsic}"), gas))
+            let expected = format!("at least {intrinsic}");
+            Refusal::Violation(Violation::new(TransactionRule::IntrinsicGas, expected, gas))
         })?;
         // §6.2 step 8: generations from v0.7.1 on let the transfer itself fail.
         let balance = journal.balance(sender);
         if generation == Generation::G1 && balance < message.value {
             let expected = format!("at least {}", message.value);
-            return Err(Refusal::Violation(Violation::new("balance for the value (§6.2)", expected, balance)));
+            return Err(Refusal::Violation(Violation::new(TransactionRule::ValueFunds, expected, balance)));
         }
         if generation == Generation::G3 && message.nonce == u64::MAX {
-            return Err(Refusal::Violation(Violation::new("nonce (§6.2)", "below 2^64-1", message.nonce)));
+            return Err(Refusal::Violation(Violation::new(TransactionRule::LastNonce, "below 2^64-1", message.nonce)));
         }
         self.world.transaction = TransactionContext { origin: message.caller, gas_price };
         let message = Message { gas: execution_gas, ..message };

@@ -6,7 +6,7 @@ use super::AccountIndex;
 use crate::evm::code::Code;
 
 /// The most recently read codes of a block, by account, whatever has become of the account (§6.7.3).
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct RecentCode {
     /// Most recent last.
     entries: Vec<(AccountIndex, Option<Arc<Code>>)>,

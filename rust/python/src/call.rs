@@ -1,0 +1,150 @@
+//! The verb `call`: a message executed on the state of any block, keeping nothing.
+
+use std::sync::{Arc, Mutex};
+
+use polygon_edge_chain::{
+    Address, B256, Bytes,
+    block::Header,
+    evm::Status,
+    execute::{self, BlockContext, CallMessage, ExecutionError, Executor},
+    extra::ValidatorType,
+    forks::Rules,
+    journal::Fault,
+    run,
+    state::StateError,
+    state_trie::StateView,
+};
+use polygon_edge_store::BlockReader;
+use pyo3::{create_exception, exceptions::PyLookupError, exceptions::PyValueError, prelude::*, types::PyBytes};
+
+use crate::{
+    chain::{Chain, lock},
+    convert, error,
+};
+
+create_exception!(
+    polygon_edge._core,
+    CallRefusedError,
+    PyValueError,
+    "A message that cannot be executed at all; in the Go client's words where it has any (fact sheet §5.6)."
+);
+
+/// What a message came to.
+#[pyclass(frozen, get_all, module = "polygon_edge._core")]
+pub struct CallOutcome {
+    /// "success", "revert", or why it failed in the Go client's words.
+    status: &'static str,
+    /// Output, or the data of a REVERT; empty after another failure.
+    output: Py<PyBytes>,
+    /// After refund.
+    gas_used: u64,
+}
+
+/// Executors that no call uses at the moment, with the code they have analysed.
+#[derive(Default)]
+pub(crate) struct IdleExecutors(Mutex<Vec<Executor>>);
+
+impl IdleExecutors {
+    /// How many are kept; more calls than that at once pay for analysing code again.
+    const KEPT: usize = 4;
+    /// Bytes of analysed code that each keeps.
+    const CODE: usize = 8 << 20;
+
+    fn take(&self, rules: &Rules) -> Executor {
+        let idle = lock(&self.0).pop().filter(|executor| executor.rules() == rules);
+        idle.unwrap_or_else(|| Executor::with_code_bound(rules, Self::CODE))
+    }
+
+    fn give_back(&self, mut executor: Executor) {
+        executor.release_frames();
+        let mut idle = lock(&self.0);
+        if idle.len() < Self::KEPT {
+            idle.push(executor);
+        }
+    }
+}
+
+/// The hash of canonical block `number`, zero where there is none.
+pub(crate) fn canonical_hash(blocks: &BlockReader, number: u64) -> Result<B256, StateError> {
+    let hash = blocks.canonical_hash(number).map_err(|error| StateError::Database(error.to_string()))?;
+    Ok(hash.unwrap_or_default())
+}
+
+/// Receiver of fees: who sealed the block. Nobody sealed block 0; there it is the genesis file's `coinbase`.
+fn coinbase(header: &Header, hash: &B256, rules: &Rules) -> Option<Address> {
+    if header.number == 0 {
+        return Some(Address::try_from(header.miner.as_ref()).unwrap_or_default());
+    }
+    let (_, extra) = run::ibft_hash(header, rules.generation, ValidatorType::Ecdsa);
+    run::proposer(hash, &extra.ok()?)
+}
+
+#[pymethods]
+impl Chain {
+    /// Executes a message on the state of block `number`, in the context of that block, and keeps nothing.
+    #[pyo3(signature = (number, *, sender, to, value, input, gas, gas_price))]
+    #[allow(clippy::too_many_arguments)]
+    fn call(
+        &self,
+        py: Python<'_>,
+        number: u64,
+        sender: &[u8],
+        to: Option<&[u8]>,
+        value: &Bound<'_, PyAny>,
+        input: &[u8],
+        gas: u64,
+        gas_price: &Bound<'_, PyAny>,
+    ) -> PyResult<CallOutcome> {
+        let message = CallMessage {
+            from: convert::address(sender)?,
+            to: to.map(convert::address).transpose()?,
+            value: convert::word("value", value)?,
+            input: Bytes::copy_from_slice(input),
+            gas,
+            gas_price: convert::word("gas price", gas_price)?,
+        };
+        let rules = self.rules()?;
+        let outcome = py.detach(|| self.execute_message(&rules, number, &message))?;
+        Ok(CallOutcome {
+            status: match outcome.status {
+                Status::Success => "success",
+                Status::Reverted => "revert",
+                Status::Failed(failure) => failure.client_text(),
+            },
+            output: PyBytes::new(py, &outcome.output).unbind(),
+            gas_used: outcome.gas_used,
+        })
+    }
+}
+
+impl Chain {
+    fn execute_message(&self, rules: &Rules, number: u64, message: &CallMessage) -> PyResult<execute::CallOutcome> {
+        let damaged = |error: &dyn std::fmt::Display| error::damaged(&self.path, error.to_string());
+        let Some((hash, header)) = self.decoded_header(number)? else {
+            return Err(PyLookupError::new_err(format!("no such block: {number}")));
+        };
+        let coinbase = coinbase(&header, &hash, rules)
+            .ok_or_else(|| damaged(&format!("block {number}: a proposer seal that does not recover")))?;
+        let context = BlockContext {
+            number: header.number,
+            timestamp: header.timestamp,
+            gas_limit: header.gas_limit,
+            difficulty: header.difficulty,
+            coinbase,
+            base_fee: header.base_fee,
+        };
+        let directory = self.directory()?;
+        let blocks = directory.blocks();
+        let mut view =
+            StateView::open(header.state_root, Arc::new(directory.state())).map_err(|error| damaged(&error))?;
+        let mut executor = self.callers.take(rules);
+        let outcome = executor.call(&context, message, &mut view.reader(|number| canonical_hash(&blocks, number)));
+        self.callers.give_back(executor);
+        outcome.map_err(|error| match error {
+            ExecutionError::Fault { fault: Fault::State(error), .. } => damaged(&error),
+            ExecutionError::Fault { fault, .. } => CallRefusedError::new_err(fault.to_string()),
+            ExecutionError::Transaction { rule, .. } => CallRefusedError::new_err(rule.client_text()),
+            error @ ExecutionError::Block { .. } => CallRefusedError::new_err(error.to_string()),
+        })
+    }
+}

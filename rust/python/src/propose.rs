@@ -1,0 +1,180 @@
+//! The verb `propose`: a block of our own on the committed head. Nothing is written.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use polygon_edge_chain::{
+    Bytes,
+    execute::{Candidate, ExecutionError, Executor},
+    journal::Fault,
+    proposal::{self, ProposalError, Terms},
+    state_trie::{StateTrie, TrieOptions},
+};
+use pyo3::{exceptions::PyValueError, prelude::*, pybacked::PyBackedBytes, types::PyBytes};
+
+use crate::{
+    call::canonical_hash,
+    chain::{Chain, lock},
+    convert, decode, error,
+};
+
+/// Bytes of a seal: r || s || parity.
+const SEAL: usize = 65;
+
+/// A block built on the head, not sealed yet.
+#[pyclass(frozen, module = "polygon_edge._core")]
+pub struct Proposal {
+    inner: proposal::Proposal,
+}
+
+#[pymethods]
+impl Proposal {
+    /// Height.
+    #[getter]
+    fn number(&self) -> u64 {
+        self.inner.block.header.number
+    }
+
+    /// Block hash, which seals do not change.
+    #[getter]
+    fn hash<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.inner.hash.as_slice())
+    }
+
+    /// Hash of the block before.
+    #[getter]
+    fn parent_hash<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.inner.block.header.parent_hash.as_slice())
+    }
+
+    /// Seconds since 1970.
+    #[getter]
+    fn timestamp(&self) -> u64 {
+        self.inner.block.header.timestamp
+    }
+
+    /// Gas of all transactions.
+    #[getter]
+    fn gas_used(&self) -> u64 {
+        self.inner.block.header.gas_used
+    }
+
+    /// How many candidates are included.
+    #[getter]
+    fn transactions(&self) -> usize {
+        self.inner.block.transactions.len()
+    }
+
+    /// What became of each candidate, in order.
+    #[getter]
+    fn outcomes(&self) -> Vec<String> {
+        self.inner.fates.iter().map(ToString::to_string).collect()
+    }
+
+    /// Network RLP of the block under these seals.
+    fn record<'py>(
+        &self,
+        py: Python<'py>,
+        proposer_seal: &[u8],
+        committed_seals: Vec<PyBackedBytes>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let proposer_seal = seal("proposer seal", proposer_seal)?;
+        let committed_seals = committed_seals
+            .iter()
+            .enumerate()
+            .map(|(index, bytes)| seal(&format!("committed seal {index}"), bytes))
+            .collect::<PyResult<_>>()?;
+        let record = py.detach(|| self.inner.record(proposer_seal, committed_seals));
+        Ok(PyBytes::new(py, &record))
+    }
+}
+
+fn seal(what: &str, bytes: &[u8]) -> PyResult<Bytes> {
+    if bytes.len() == SEAL {
+        Ok(Bytes::copy_from_slice(bytes))
+    } else {
+        Err(PyValueError::new_err(format!("{what}: expected {SEAL} bytes, found {}", bytes.len())))
+    }
+}
+
+#[pymethods]
+impl Chain {
+    /// Builds the block after the committed head from `candidates` in their order, for up to `seconds`.
+    #[pyo3(signature = (*, coinbase, timestamp, gas_limit, validators, candidates, miner=None, nonce=None, seconds=None))]
+    #[allow(clippy::too_many_arguments)]
+    fn propose(
+        &self,
+        py: Python<'_>,
+        coinbase: &[u8],
+        timestamp: u64,
+        gas_limit: u64,
+        validators: Vec<PyBackedBytes>,
+        candidates: Vec<Bound<'_, decode::Transaction>>,
+        miner: Option<&[u8]>,
+        nonce: Option<&[u8]>,
+        seconds: Option<f64>,
+    ) -> PyResult<Proposal> {
+        let deadline = deadline(seconds)?;
+        let nonce = nonce.unwrap_or(&[0; 8]);
+        let terms = Terms {
+            coinbase: convert::address(coinbase)?,
+            timestamp,
+            gas_limit,
+            validators: validators.iter().map(|address| convert::address(address)).collect::<PyResult<_>>()?,
+            miner: Bytes::copy_from_slice(convert::address(miner.unwrap_or(&[0; 20]))?.as_slice()),
+            nonce: nonce
+                .try_into()
+                .map_err(|_| PyValueError::new_err(format!("nonce: expected 8 bytes, found {}", nonce.len())))?,
+        };
+        let candidates: Vec<Candidate> = candidates
+            .iter()
+            .map(|candidate| Candidate { transaction: candidate.get().inner.clone(), sender: candidate.get().sender })
+            .collect();
+        let inner = py.detach(|| {
+            let mut enough = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            self.build(terms, &candidates, &mut enough)
+        })?;
+        Ok(Proposal { inner })
+    }
+}
+
+fn deadline(seconds: Option<f64>) -> PyResult<Option<Instant>> {
+    let Some(seconds) = seconds else { return Ok(None) };
+    let duration = Duration::try_from_secs_f64(seconds)
+        .map_err(|_| PyValueError::new_err(format!("seconds: expected a number of seconds, found {seconds}")))?;
+    Ok(Instant::now().checked_add(duration))
+}
+
+impl Chain {
+    fn build(
+        &self,
+        terms: Terms,
+        candidates: &[Candidate],
+        enough: &mut dyn FnMut() -> bool,
+    ) -> PyResult<proposal::Proposal> {
+        let damaged = |error: &dyn std::fmt::Display| error::damaged(&self.path, error.to_string());
+        let rules = self.rules()?;
+        let directory = self.directory()?;
+        let blocks = directory.blocks_snapshot();
+        let parent = self.head_block(&blocks)?;
+        let options = TrieOptions { memory_budget: usize::MAX, parallel: false };
+        let mut state = StateTrie::open(parent.header.state_root, Arc::new(directory.state()), options)
+            .map_err(|error| damaged(&error))?;
+        let mut proposer = lock(&self.proposer);
+        let mut executor =
+            proposer.take().filter(|executor| *executor.rules() == rules).unwrap_or_else(|| Executor::new(&rules));
+        let built =
+            proposal::Proposal::build(&mut executor, &parent, terms, candidates, enough, &mut state, |number| {
+                canonical_hash(&blocks, number)
+            });
+        *proposer = Some(executor);
+        built.map_err(|error| match error {
+            ProposalError::Execution(ExecutionError::Fault { fault: Fault::State(error), .. })
+            | ProposalError::State(error) => damaged(&error),
+            ProposalError::Execution(error) => PyValueError::new_err(error.to_string()),
+            error @ ProposalError::Predecessor { .. } => damaged(&error),
+        })
+    }
+}

@@ -1,0 +1,1 @@
+"""The JSON-RPC door: Ethereum's tools over HTTP."""

@@ -1,0 +1,38 @@
+"""What `eth_gasPrice` suggests: what was paid lately, but no less than the operator's limit (§5.4)."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from polygon_edge.jsonrpc.history import History
+
+_WINDOW_BLOCKS: Final = 128
+
+
+class GasPrice:
+    """The average over the transactions of the last blocks that came since this was made; at first there are none.
+
+    Only blocks that were not seen before are read, at most as many as the window holds, and only when somebody asks.
+    """
+
+    def __init__(self, history: History, price_limit: int) -> None:
+        self._history = history
+        self._price_limit = price_limit
+        self._lock = threading.Lock()
+        self._seen = history.head_number()
+        self._blocks: deque[tuple[int, int]] = deque(maxlen=_WINDOW_BLOCKS)
+
+    def suggest(self) -> int:
+        """Return wei per gas."""
+        with self._lock:
+            head = self._history.head_number()
+            for height in range(max(self._seen + 1, head - _WINDOW_BLOCKS + 1), head + 1):
+                prices = [transaction.gas_price for transaction in self._history.transactions(height)]
+                self._blocks.append((sum(prices), len(prices)))
+            self._seen = head
+            paid = sum(total for total, _ in self._blocks)
+            transactions = sum(count for _, count in self._blocks)
+        return max(self._price_limit, paid // transactions if transactions else 0)

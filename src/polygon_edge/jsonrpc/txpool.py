@@ -1,0 +1,70 @@
+"""The methods of the `txpool` namespace (§5.4): what waits for a block."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from polygon_edge.chain.address import checksum_address
+from polygon_edge.chain.block import HASH_SIZE
+from polygon_edge.jsonrpc.codec import data
+from polygon_edge.jsonrpc.dispatch import Method
+from polygon_edge.jsonrpc.objects import transaction_document
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from polygon_edge import _core
+    from polygon_edge.jsonrpc.context import Backend
+
+_ZERO_HASH = data(bytes(HASH_SIZE))
+
+
+class TxPool:
+    """Describes the pool's content."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._pool = backend.pool
+
+    def methods(self) -> dict[str, Method]:
+        """Return every method by its full name."""
+        return {
+            "txpool_content": Method(self.content),
+            "txpool_inspect": Method(self.inspect),
+            "txpool_status": Method(self.status),
+        }
+
+    def content(self) -> dict[str, object]:
+        """Return the waiting transactions by sender and nonce."""
+        return self._described(_document)
+
+    def inspect(self) -> dict[str, object]:
+        """Return a line of text for each waiting transaction, and how full the pool is in slots."""
+        return {
+            **self._described(_line),
+            "currentCapacity": self._pool.slots_used,
+            "maxCapacity": self._pool.limits.max_slots,
+        }
+
+    def status(self) -> dict[str, object]:
+        """Return how many transactions wait, as bare numbers, which is what the Go client does."""
+        content = self._pool.content()
+        return {kind: sum(len(nonces) for nonces in content[kind].values()) for kind in ("pending", "queued")}
+
+    def _described(self, describe: Callable[[_core.Transaction], object]) -> dict[str, object]:
+        content = self._pool.content()
+        return {
+            kind: {
+                checksum_address(sender): {str(nonce): describe(transaction) for nonce, transaction in nonces.items()}
+                for sender, nonces in content[kind].items()
+            }
+            for kind in ("pending", "queued")
+        }
+
+
+def _document(transaction: _core.Transaction) -> dict[str, object]:
+    described = transaction_document(transaction) | {"blockHash": _ZERO_HASH}
+    return {name: value for name, value in described.items() if name not in ("v", "r", "s")}
+
+
+def _line(transaction: _core.Transaction) -> str:
+    return f"{transaction.value} wei + {transaction.gas} gas x {transaction.gas_price} wei"

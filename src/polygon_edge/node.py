@@ -1,0 +1,275 @@
+"""The node: the only place where all its parts are put together, started in order and stopped in order.
+
+Owns the order of §3.1 and of D-6, and nothing of what the parts do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from polygon_edge import _core
+from polygon_edge.archive.opening import open_archive
+from polygon_edge.chain.address import checksum_address
+from polygon_edge.chain.genesis_block import core_rules, genesis_block
+from polygon_edge.chain.intrinsic_gas import intrinsic_gas
+from polygon_edge.chain.rules import rules_of
+from polygon_edge.config import Address
+from polygon_edge.consensus.head_validators import save_validators, validators_at_head
+from polygon_edge.execution.append import Appender
+from polygon_edge.execution.head_feed import HeadFeed
+from polygon_edge.execution.sealing import Sealer, SealingRules
+from polygon_edge.jsonrpc.app import JsonRpcServer
+from polygon_edge.jsonrpc.context import Backend, SyncProgress
+from polygon_edge.keys.identity import node_id
+from polygon_edge.keys.local import LocalKeys
+from polygon_edge.observe.progress import show_progress
+from polygon_edge.operator.server import OperatorServer
+from polygon_edge.restore import Restore
+from polygon_edge.store.data_dir import DataDirectory
+from polygon_edge.txpool.pool import PoolLimits, TransactionPool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from polygon_edge.chain.genesis import Genesis
+    from polygon_edge.chain.rules import Rules
+    from polygon_edge.config import ServerConfig
+    from polygon_edge.consensus.validators import Snapshots
+    from polygon_edge.execution.importer import Imported
+    from polygon_edge.observe.progress import Progress
+
+logger = logging.getLogger(__name__)
+
+NOTICE_SECONDS = 0.05
+"""How soon a stop is noticed while the node serves."""
+
+
+def _warn_if_open(door: str, address: Address) -> None:
+    if address.is_open_to_all:
+        logger.warning("%s listens on all interfaces of this machine: whoever reaches it can use it", door)
+
+
+class HeadState:
+    """The state at the head, as the pool asks for it."""
+
+    def __init__(self, chain: _core.Chain) -> None:
+        self._chain = chain
+
+    def account(self, address: bytes) -> tuple[int, int]:
+        """Return nonce and balance of `address`, 20 bytes."""
+        found = self._chain.account(self._chain.state_root, address)
+        return (0, 0) if found is None else (found[0], found[1])
+
+    @property
+    def gas_limit(self) -> int:
+        """Gas limit of the head block."""
+        return self._chain.tip[2]
+
+
+@dataclass(slots=True)
+class RestoreReporter:
+    """Tells terminal, `eth_syncing` and the head feed how far a restore has come."""
+
+    shown: Progress
+    chain: _core.Chain
+    heads: HeadFeed
+    on_head: Callable[[int], None]
+
+    def update(self, *, blocks: int, transactions: int, gas: int, head: int) -> None:
+        """Count blocks that are stored for good; `head` is the last of them."""
+        self.shown.update(blocks=blocks, transactions=transactions, gas=gas, head=head)
+        self.on_head(head)
+        block_hash = self.chain.canonical_hash(head)
+        if block_hash is not None:
+            self.heads.publish(head, block_hash)
+
+
+class Node:
+    """One node, from its data directory to its doors; `run` does not return before it has stopped.
+
+    `stop` asks it to stop; `on_stopping` is called once when it begins to.
+    """
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        genesis: Genesis,
+        *,
+        version: str,
+        stop: threading.Event,
+        on_stopping: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._config = config
+        self._genesis = genesis
+        self._version = version
+        self._stop = stop
+        self._on_stopping = on_stopping
+        self._rules: Rules = rules_of(genesis)
+        self._directory = DataDirectory(config.data_dir)
+        self._heads = HeadFeed()
+        self._sync: SyncProgress | None = None
+
+    def run(self) -> None:
+        """Start, serve until `stop` is set, and stop: doors, pool, consensus, databases.
+
+        Raises what a start may: GenesisError, DataDirectoryError, DiskFullError, AddressInUseError; what a restore may,
+        StoppedBySignalError when it was stopped inside one; and the error that ended sealing.
+        """
+        logger.info("data directory: %s", self._config.data_dir.absolute())
+        self._directory.create()
+        keys = LocalKeys(self._config.data_dir)
+        network_key = keys.network_key(create=True)
+        with _core.Chain.open(self._config.data_dir) as chain:
+            chain.start(core_rules(self._rules), genesis_block(self._rules, self._genesis))
+            number, block_hash, _ = chain.tip
+            logger.info("head: number=%d hash=0x%s", number, block_hash.hex())
+            key = keys.validator_key(create=True)
+            logger.info("validator address: %s", checksum_address(key.address))
+            logger.info("node id: %s", node_id(network_key))
+            try:
+                asyncio.run(self._serve(chain, key, node_id(network_key)))
+            finally:
+                logger.info("closing the databases")
+        logger.info("databases flushed and closed, locks released")
+
+    async def _serve(self, chain: _core.Chain, key: _core.EcdsaKey, identity: str) -> None:
+        config = self._config
+        pool = self._pool(chain)
+        operator = OperatorServer(
+            chain,
+            self._rules.chain_id,
+            self._heads,
+            peer_address=f"/ip4/{config.libp2p.host}/tcp/{config.libp2p.port}/p2p/{identity}",
+            export_delay_seconds=config.export_delay_seconds,
+        )
+        async with contextlib.AsyncExitStack() as doors:
+            doors.push_async_callback(operator.stop)
+            port = await operator.start(str(config.grpc))
+            logger.info("gRPC server listening on %s", Address(config.grpc.host, port))
+            _warn_if_open("gRPC", config.grpc)
+            jsonrpc = JsonRpcServer(self._backend(chain, pool), config.jsonrpc.host, config.jsonrpc.port)
+            doors.push_async_callback(jsonrpc.stop)
+            _warn_if_open("JSON-RPC", config.jsonrpc)
+            await jsonrpc.start()
+            try:
+                if config.restore is not None:
+                    await asyncio.to_thread(self._restore, chain, config.restore)
+                snapshots = validators_at_head(chain, self._directory.consensus, self._genesis, self._rules)
+                sealer = self._start_sealing(chain, snapshots, key, pool)
+                await self._until_stopped(sealer)
+            finally:
+                if self._stop.is_set():
+                    self._on_stopping()
+        logger.info("gRPC and JSON-RPC closed")
+        self._stop.set()
+        await asyncio.to_thread(sealer.join)
+        save_validators(self._directory.consensus, snapshots)
+        logger.info("consensus stopped: validators saved at block %d", snapshots.last_block)
+        if sealer.error is not None:
+            raise sealer.error
+
+    async def _until_stopped(self, sealer: Sealer) -> None:
+        while not self._stop.is_set() and sealer.error is None:
+            await asyncio.sleep(NOTICE_SECONDS)
+
+    def _backend(self, chain: _core.Chain, pool: TransactionPool) -> Backend:
+        settings = self._config.json_rpc
+        return Backend(
+            chain=chain,
+            rules=core_rules(self._rules),
+            name=self._genesis.name,
+            chain_id=self._rules.chain_id,
+            version=self._version,
+            pool=pool,
+            sync_progress=lambda: self._sync,
+            batch_limit=settings.batch_limit,
+            block_range_limit=settings.block_range_limit,
+            allowed_origins=settings.allowed_origins,
+            price_limit=self._config.pool.price_limit,
+        )
+
+    def _pool(self, chain: _core.Chain) -> TransactionPool:
+        limits = self._config.pool
+        rules = core_rules(self._rules)
+
+        def decode(raw: bytes) -> _core.Transaction:
+            return _core.decode_transaction(rules, chain.tip[0] + 1, raw)
+
+        def least_gas(transaction: _core.Transaction) -> int:
+            number = chain.tip[0] + 1
+            creates = transaction.to is None
+            return intrinsic_gas(self._rules.forks, number, creates=creates, data=transaction.input)
+
+        return TransactionPool(
+            HeadState(chain),
+            decode,
+            PoolLimits(limits.price_limit, limits.max_slots, limits.max_enqueued),
+            frozenset(self._genesis.params.deployment_whitelist),
+            intrinsic_gas=least_gas,
+        )
+
+    def _restore(self, chain: _core.Chain, archive: Path) -> None:
+        """Import the archive before anything seals (§3.3); runs in a thread of its own."""
+        with contextlib.ExitStack() as stack:
+            source = stack.enter_context(open_archive(str(archive), self._stop))
+            head = chain.tip[0]
+            missing = source.metadata.height - head
+            shown = stack.enter_context(show_progress("restore", missing if missing > 0 else None))
+            highest = source.metadata.height
+
+            def show_sync(current: int) -> None:
+                self._sync = SyncProgress(starting=head + 1, current=current, highest=highest)
+
+            show_sync(head)
+            reporter = RestoreReporter(shown, chain, self._heads, show_sync)
+            try:
+                report = Restore(source, self._directory, chain, self._genesis, self._stop, reporter).run()
+            finally:
+                self._sync = None
+        if report.blocks:
+            logger.info("restored blocks %s to %s from %s", report.first, report.last, archive)
+        else:
+            logger.info("nothing to restore: the data directory has the blocks of %s already", archive)
+        logger.info("head: number=%d hash=0x%s", report.head, report.head_hash.hex())
+
+    def _may_seal(self) -> bool:
+        """Whether the chain below is the whole of what was promised, or the operator has given the rest up."""
+        if not self._directory.is_unfinished:
+            return True
+        if self._config.abandon_restore:
+            logger.warning("the unfinished restore is abandoned: the chain goes on from the head that it has")
+            self._directory.remove_mark()
+            return True
+        logger.warning(
+            "not sealing: a restore into this directory has not finished (%s). Reads are answered. Start with "
+            "--restore and the archive to finish it, or with --abandon-restore to go on from the head as it is",
+            self._directory.mark,
+        )
+        return False
+
+    def _start_sealing(
+        self, chain: _core.Chain, snapshots: Snapshots, key: _core.EcdsaKey, pool: TransactionPool
+    ) -> Sealer:
+        def on_imported(imported: Imported) -> None:
+            body = chain.body(imported.last)
+            pool.on_block(_core.decode_body(body) if body else [])
+            self._heads.publish(imported.last, imported.last_hash)
+
+        rules = core_rules(self._rules)
+        appender = Appender(
+            chain, rules, snapshots, stop=self._stop, source_name="own proposal", on_imported=on_imported
+        )
+        target = self._config.block_gas_target
+        sealing_rules = SealingRules(
+            self._config.block_time_seconds, self._genesis.params.block_gas_target if target is None else target
+        )
+        sealer = Sealer(chain, snapshots, appender, key, pool, rules=sealing_rules, stop=self._stop)
+        if self._may_seal():
+            sealer.start()
+        return sealer
