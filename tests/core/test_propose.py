@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -77,7 +78,7 @@ def blocks_of(network: Network, scratch: Path) -> list[Block]:
     """
     with FlatArchive.open(network.archive("full.dat", scratch)) as archive:
         blocks = [Block.decode(record.raw) for record in archive.records()]
-    followed = zip(blocks[1:], blocks[2:], strict=False)
+    followed = itertools.pairwise(blocks)
     return [blocks[0], *(block.with_committed_seals(after.parent_seals) for block, after in followed), blocks[-1]]
 
 
@@ -130,7 +131,7 @@ def build_every_block_again(network: Network, scratch: Path) -> int:
     blocks = blocks_of(network, scratch)
     ledger = Ledger.start(network, scratch / "chain")
     with ledger.chain:
-        for parent, block in zip(blocks, blocks[1:], strict=False):
+        for parent, block in itertools.pairwise(blocks):
             candidates = ledger.candidates(block.number, block.transactions)
             proposal = ledger.propose(block, candidates)
             assert proposal.outcomes == ["included"] * len(candidates), block.number
