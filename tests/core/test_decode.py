@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import rlp
-from eth_account import Account
 from eth_hash.auto import keccak
+from eth_keys.datatypes import PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,8 +23,8 @@ FORKS = ("homestead", "EIP150", "EIP155", "EIP158", "byzantium", "constantinople
 CHAIN_ID = 100
 RULES = _core.Rules("G1", CHAIN_ID, dict.fromkeys(FORKS, 0), 0)
 EARLY_RULES = _core.Rules("G1", CHAIN_ID, {"EIP155": 10}, 0)
-SENDER = Account.from_key(keccak(b"sender"))
-BIGGEST = 2**256 - 1
+KEY = PrivateKey(keccak(b"sender"))
+SENDER = KEY.public_key.to_canonical_address()
 
 
 @pytest.fixture(scope="module")
@@ -134,40 +134,49 @@ def test_blooms_set_three_bits_of_each_item(items: list[bytes]) -> None:
     assert _core.bloom_of(items) == bloom.to_bytes(256, "big")
 
 
-transactions = st.fixed_dictionaries(
-    {
-        "nonce": st.integers(0, 2**64 - 1),
-        "gasPrice": st.one_of(st.integers(0, 2**70), st.integers(0, BIGGEST)),
-        "gas": st.integers(0, 2**64 - 1),
-        "value": st.one_of(st.integers(0, 2**70), st.integers(0, BIGGEST)),
-        "data": st.binary(max_size=100),
-    },
-    optional={"to": st.binary(min_size=20, max_size=20), "chainId": st.just(CHAIN_ID)},
-)
+@st.composite
+def unsigned(draw: st.DrawFn) -> list[bytes]:
+    """The first six fields: nonce, gas price, gas, to, value, input (§2.4)."""
+    short, wide = st.integers(0, 2**64 - 1), st.one_of(st.integers(0, 2**70), st.integers(0, 2**256 - 1))
+    to = st.one_of(st.just(b""), st.binary(min_size=20, max_size=20))
+    nonce, gas_price, gas, value = draw(short), draw(wide), draw(short), draw(wide)
+    return [*map(big_endian, (nonce, gas_price, gas)), draw(to), big_endian(value), draw(st.binary(max_size=100))]
 
 
-@given(transactions)
-def test_what_a_wallet_signs_decodes_with_its_sender(fields: dict[str, Any]) -> None:
-    signed = SENDER.sign_transaction({"to": b"", **fields})
-    transaction = _core.decode_transaction(RULES, 1, bytes(signed.raw_transaction) + b"ignored")
-    assert "0x" + (transaction.sender or b"").hex() == SENDER.address.lower()
-    assert (transaction.hash, transaction.raw) == (bytes(signed.hash), bytes(signed.raw_transaction))
-    assert (transaction.v, transaction.r, transaction.s) == (signed.v, signed.r, signed.s)
-    assert transaction.to == fields.get("to")
-    assert [transaction.nonce, transaction.gas_price, transaction.gas, transaction.value, transaction.input] == [
-        fields[name] for name in ("nonce", "gasPrice", "gas", "value", "data")
-    ]
+def big_endian(value: int) -> bytes:
+    return value.to_bytes((value.bit_length() + 7) // 8, "big")
+
+
+def signed(fields: list[bytes], chain_id: int | None) -> list[bytes]:
+    """The nine fields, signed for a chain or, as before EIP-155, for any (§2.5)."""
+    protection = [] if chain_id is None else [big_endian(chain_id), b"", b""]
+    signature = KEY.sign_msg_hash(keccak(rlp.encode([*fields, *protection])))
+    v = signature.v + (27 if chain_id is None else 35 + 2 * chain_id)
+    return [*fields, *map(big_endian, (v, signature.r, signature.s))]
+
+
+@given(unsigned(), st.sampled_from([None, CHAIN_ID]))
+def test_what_a_wallet_signs_decodes_with_its_sender(fields: list[bytes], chain_id: int | None) -> None:
+    payload = signed(fields, chain_id)
+    raw = rlp.encode(payload)
+    transaction = _core.decode_transaction(RULES, 1, raw + b"ignored")
+    assert transaction.sender == SENDER
+    assert (transaction.raw, transaction.hash) == (raw, keccak(raw))
+    found = (transaction.nonce, transaction.gas_price, transaction.gas)
+    assert found == tuple(number(field) for field in fields[:3])
+    assert (transaction.to or b"", transaction.value, transaction.input) == (fields[3], number(fields[4]), fields[5])
+    assert (transaction.v, transaction.r, transaction.s) == tuple(number(item) for item in payload[6:])
 
 
 def signed_for(chain_id: int) -> bytes:
-    fields = {"nonce": 0, "gasPrice": 0, "gas": 21000, "to": bytes(20), "value": 1, "data": b"", "chainId": chain_id}
-    return bytes(SENDER.sign_transaction(fields).raw_transaction)
+    raw: bytes = rlp.encode(signed([b"", b"", big_endian(21_000), bytes(20), b"\1", b""], chain_id))
+    return raw
 
 
 def test_the_height_decides_which_signatures_have_a_sender() -> None:
     raw = signed_for(CHAIN_ID)
     assert _core.decode_transaction(EARLY_RULES, 9, raw).sender is None
-    assert _core.decode_transaction(EARLY_RULES, 10, raw).sender == bytes.fromhex(SENDER.address[2:])
+    assert _core.decode_transaction(EARLY_RULES, 10, raw).sender == SENDER
     assert _core.decode_transaction(RULES, 0, signed_for(CHAIN_ID + 1)).sender is None
 
 
@@ -178,7 +187,7 @@ def test_a_transaction_in_another_form_has_the_hash_of_its_canonical_form() -> N
     assert padded != raw
     transaction = _core.decode_transaction(RULES, 1, padded)
     assert (transaction.raw, transaction.hash) == (raw, keccak(raw))
-    assert transaction.sender == bytes.fromhex(SENDER.address[2:])
+    assert transaction.sender == SENDER
 
 
 def test_v_of_any_size_is_kept() -> None:
@@ -188,7 +197,7 @@ def test_v_of_any_size_is_kept() -> None:
     transaction = _core.decode_transaction(RULES, 1, rlp.encode(fields))
     assert transaction.v == v
     # v counts modulo 256: the Go client accepts it (§2.5).
-    assert transaction.sender == bytes.fromhex(SENDER.address[2:])
+    assert transaction.sender == SENDER
 
 
 @pytest.mark.parametrize(
