@@ -1,4 +1,4 @@
-"""The Rust core: codecs, signatures, header rules, execution and databases, crossed once per run of blocks.
+"""The Rust core: codecs, keys, header rules, execution and databases; an import crosses to it once per run of blocks.
 
 Every function that works on a run releases the interpreter lock. Hashes are 32 bytes, addresses 20. Errors of the
 databases and of the state raise `polygon_edge.errors.DataDirectoryError`; wrong lengths raise ValueError.
