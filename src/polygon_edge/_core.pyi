@@ -1,4 +1,4 @@
-"""The Rust core: codecs, keys, header rules, execution and databases; an import crosses to it once per run of blocks.
+"""The Rust core: codecs, signatures, header rules, execution and databases, crossed once per run of blocks.
 
 Every function that works on a run releases the interpreter lock. Hashes are 32 bytes, addresses 20. Errors of the
 databases and of the state raise `polygon_edge.errors.DataDirectoryError`; wrong lengths raise ValueError.
@@ -222,7 +222,15 @@ class Chain:
         """The blocks as they are now, to be closed after use; raises DataDirectoryError in empty databases."""
 
     def call(
-        self, number: int, *, sender: bytes, to: bytes | None, value: int, input: bytes, gas: int, gas_price: int
+        self,
+        number: int,
+        *,
+        sender: bytes,
+        to: bytes | None,
+        value: int,
+        input: bytes,  # noqa: A002 - the field's own name
+        gas: int,
+        gas_price: int,
     ) -> CallOutcome:
         """Execute a message on the state of block `number`, in the context of that block; keep nothing.
 
@@ -244,8 +252,8 @@ class Chain:
     ) -> Proposal:
         """Build the block after the committed head from `candidates` in their order, for up to `seconds` (§4.8).
 
-        `miner` and `nonce` are a vote (§3.7), by default zero bytes. A refused candidate leaves no trace. Nothing
-        is written. Raises ValueError for a gas limit or timestamp of 2^63 or more.
+        `miner` and `nonce` are a vote (§3.7), by default zero bytes. A candidate that is refused leaves no trace.
+        Nothing is written. Raises ValueError for a gas limit or timestamp of 2^63 or more.
         """
 
 @final
