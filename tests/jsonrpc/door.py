@@ -31,9 +31,11 @@ class NoPool:
         raise AssertionError(raw)
 
     def find(self, hash: bytes) -> _core.Transaction | None:
+        assert len(hash) == 32
         return None
 
     def next_nonce(self, address: bytes) -> int:
+        assert len(address) == 20
         return 0
 
     def content(self) -> dict[str, dict[bytes, dict[int, _core.Transaction]]]:

@@ -47,7 +47,9 @@ def call(method: str, **members: object) -> Any:
     return answer({"id": 1, "method": method} | members)
 
 
-@pytest.mark.parametrize("body", [b"", b" \n", b"{", b"17", b"{}", b'"x"', b"[1]", b"[[]]", b"\xff\xfe", b"nul", b"[1,]"])
+@pytest.mark.parametrize(
+    "body", [b"", b" \n", b"{", b"17", b"{}", b'"x"', b"[1]", b"[[]]", b"\xff\xfe", b"nul", b"[1,]"]
+)
 def test_what_is_no_request_gets_an_error_without_id(body: bytes) -> None:
     assert json.loads(DISPATCHER.answer(body)) == INVALID
 
@@ -134,7 +136,9 @@ def test_member_names_may_have_any_case() -> None:
 
 
 def test_a_batch_is_answered_in_order_and_one_failure_stays_alone() -> None:
-    found = answer([{"id": 1, "method": "test_bare"}, {"id": 2, "method": "test_none"}, {"id": 3, "method": "test_bare"}])
+    found = answer(
+        [{"id": 1, "method": "test_bare"}, {"id": 2, "method": "test_none"}, {"id": 3, "method": "test_bare"}]
+    )
     assert [entry["id"] for entry in found] == [1, 2, 3]
     assert ["result" in entry for entry in found] == [True, False, True]
 
