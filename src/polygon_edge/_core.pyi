@@ -228,7 +228,7 @@ class Chain:
         sender: bytes,
         to: bytes | None,
         value: int,
-        input: bytes,  # noqa: A002 - the field's own name
+        input: bytes,
         gas: int,
         gas_price: int,
     ) -> CallOutcome:
