@@ -32,6 +32,7 @@ class RunningNode:
         self.genesis = genesis
         self.log = log or data_dir.with_name(data_dir.name + ".log")
         self._output = self.log.with_suffix(".out")
+        self._client = httpx.Client(timeout=30)
         with self.log.open("wb") as errors, self._output.open("wb") as output:
             self.process = subprocess.Popen(
                 self.words(flags),
@@ -63,6 +64,7 @@ class RunningNode:
     def __exit__(self, *exception: object) -> None:
         if self.process.poll() is None:
             self.kill()
+        self._client.close()
 
     @property
     def messages(self) -> str:
@@ -122,7 +124,7 @@ class RunningNode:
 
     def rpc_answer(self, request: object) -> Any:
         """Send any JSON document to the JSON-RPC door and return the answer's document."""
-        return httpx.post(self.rpc_url, json=request, timeout=30).json()
+        return self._client.post(self.rpc_url, json=request).json()
 
     @property
     def height(self) -> int:
