@@ -1,7 +1,7 @@
 # Two commands matter: `make test` proves the code, `make demo` restores a real chain. Everything else is a part of them.
 # Targets only name tools; what needs a decision stands in tools/.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check golden bench bench-restore bench-backup proto wheel lock docs crash-proof fuzz-proof interop
+.PHONY: help setup demo test check golden bench bench-restore bench-backup proto wheel lock docs crash-proof hostile-proof fuzz-proof interop
 
 BIN := .venv/bin
 # One profile for the linter and the tests, so that LevelDB and the cryptography are built once for both.
@@ -54,8 +54,12 @@ lock:            ## solve the dependencies anew into requirements.txt
 docs: setup      ## the documentation site, in build/site
 	$(BIN)/mkdocs build --strict
 
-crash-proof: setup   ## by hand: kill a restore again and again, reopen, compare
-	POLYGON_EDGE_CRASH_ROUNDS=$${POLYGON_EDGE_CRASH_ROUNDS:-200} $(BIN)/python -m pytest -s tests/crash
+crash-proof: setup   ## by hand: kill a restore, a sealing node and a backup again and again, reopen, compare
+	POLYGON_EDGE_CRASH_ROUNDS=$${POLYGON_EDGE_CRASH_ROUNDS:-200} \
+		POLYGON_EDGE_NODE_CRASH_ROUNDS=$${POLYGON_EDGE_NODE_CRASH_ROUNDS:-50} $(BIN)/python -m pytest -s tests/crash
+
+hostile-proof: setup ## by hand: hostile bytes to the doors of a sealing node, ten times as many as `make test` sends
+	POLYGON_EDGE_HOSTILE_ROUNDS=$${POLYGON_EDGE_HOSTILE_ROUNDS:-10} $(BIN)/python -m pytest -s tests/hostile
 
 fuzz-proof: setup    ## by hand: many more random cases than `make test` draws
 	PROPTEST_CASES=100000 cargo test --workspace --locked

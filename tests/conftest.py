@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 settings.register_profile("repository", deadline=None, print_blob=True)
 settings.load_profile("repository")
 
+RECURSION_LIMIT = 1000
 REPOSITORY = Path(__file__).parent.parent
 
 
@@ -61,6 +63,23 @@ def recorded_folder(name: str) -> Path:
 def poa() -> Network:
     """Four ECDSA validators and 150 blocks; travels with the source."""
     return Network(recorded_folder("v0.6.3/poa-ecdsa"))
+
+
+RECURSION_LIMIT = sys.getrecursionlimit()
+
+
+@pytest.fixture(autouse=True)
+def recursion_as_delivered() -> None:
+    """Undoes what py_ecc, which comes with web3, does on import: at its limit deep JSON overruns the stack."""
+    sys.setrecursionlimit(RECURSION_LIMIT)
+
+
+@pytest.fixture(autouse=True)
+def stack_as_in_production() -> None:
+    """Sets the interpreter's own bound again: py_ecc, which comes with web3, lifts it when it is imported, and a deeply
+    nested document then overruns the stack instead of being refused.
+    """
+    sys.setrecursionlimit(RECURSION_LIMIT)
 
 
 @pytest.fixture(autouse=True)

@@ -30,7 +30,7 @@ from polygon_edge.keys.local import LocalKeys
 from polygon_edge.observe.progress import show_progress
 from polygon_edge.operator.server import OperatorServer
 from polygon_edge.restore import Restore
-from polygon_edge.store.data_dir import DataDirectory
+from polygon_edge.store.data_dir import DataDirectory, has_database
 from polygon_edge.txpool.pool import PoolLimits, TransactionPool
 
 if TYPE_CHECKING:
@@ -125,6 +125,10 @@ class Node:
         self._directory.create()
         keys = LocalKeys(self._config.data_dir)
         network_key = keys.network_key(create=True)
+        if has_database(self._directory.trie) and not has_database(self._directory.blockchain):
+            logger.warning(
+                "%s has a world state but no blocks: the chain begins anew at its genesis block", self._config.data_dir
+            )
         with _core.Chain.open(self._config.data_dir) as chain:
             chain.start(core_rules(self._rules), genesis_block(self._rules, self._genesis))
             number, block_hash, _ = chain.tip

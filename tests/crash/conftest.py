@@ -1,4 +1,4 @@
-"""The network under the crash tests: the one that the repository carries, or the one that the environment names."""
+"""What the crash tests kill: a restore of a recorded network, which the environment may name, and a newborn node."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.crash.network import CARRIED, NETWORK, Network, network
 from tests.golden.recorded import read_bytes
+from tests.node.chain import FreshChain, fresh_chain
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +17,9 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Network:
     archive = tmp_path_factory.mktemp("archive") / "full.dat"
     archive.write_bytes(read_bytes(folder / "full.dat"))
     return network(folder, archive)
+
+
+@pytest.fixture(scope="session")
+def newborn(tmp_path_factory: pytest.TempPathFactory) -> FreshChain:
+    """Keys and a genesis file of a lone validator that was never started."""
+    return fresh_chain(tmp_path_factory.mktemp("newborn"))

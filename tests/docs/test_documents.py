@@ -6,10 +6,12 @@ import json
 import re
 from pathlib import Path
 
+import click
 import pytest
 
 from polygon_edge.archive.flat import FlatArchive
 from polygon_edge.archive.inspection import inspect
+from polygon_edge.cli.commands import root
 from polygon_edge.errors import Rule
 from polygon_edge.restore import RestoreReport
 
@@ -39,6 +41,21 @@ def test_the_document_of_an_archive_has_the_listed_fields() -> None:
     with FlatArchive.open(ROOT / "tests" / "data" / "malformed" / "good.dat") as archive:
         document = inspect(archive).document()
     assert listed_fields("`archive info --json`") == set(document)
+
+
+@pytest.mark.parametrize(("title", "words"), [("Make the keys", "secrets init"), ("Write the genesis file", "genesis")])
+def test_the_listed_flags_are_those_of_the_command(title: str, words: str) -> None:
+    page = (ROOT / "docs" / "operating" / "keys-and-genesis.md").read_text()
+    listed = set(re.findall(r"`(--[a-z-]+)", page.split(f"## {title}\n")[1].split("\n## ")[0]))
+    command: click.Command = root
+    for word in words.split():
+        assert isinstance(command, click.Group)
+        command = command.commands[word]
+    options = [option for option in command.params if isinstance(option, click.Option)]
+    shown = {option.opts[0] for option in options if not option.hidden}
+    not_yet = {"--min-validator-count", "--max-validator-count", "--config"}
+    assert shown - not_yet <= listed
+    assert listed <= {name for option in options for name in option.opts} | {"--json"}
 
 
 def test_the_rules_are_listed_in_the_order_of_their_checks() -> None:

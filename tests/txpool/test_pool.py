@@ -63,7 +63,8 @@ def test_what_may_not_enter_is_told_in_the_words_that_tools_match_on(expected: s
     ledger = Ledger()
     ledger.nonces[ALICE] = 3
     pool = ledger.pool(PoolLimits(price_limit=5), whitelist=frozenset([BOB]))
-    signed = ledger.sign(**({"sender": ALICE, "nonce": 3, "price": 5} | transfer))
+    fields: dict[str, Any] = {"sender": ALICE, "nonce": 3, "price": 5} | transfer
+    signed = ledger.sign(**fields)
     with pytest.raises(PoolError) as caught:
         pool.add(signed.raw)
     assert str(caught.value) == expected
@@ -286,7 +287,7 @@ def test_what_no_block_can_take_is_dropped_with_all_that_comes_after_it(outcome:
     transfers = add_and_return(ledger, pool, ALICE, [0, 1, 2, 4])
     other = add_and_return(ledger, pool, BOB, [0])[0]
     pool.settle(core(transfers[0], other, *transfers[1:3]), ["included", "included", outcome, "skipped"])
-    assert pool.content() == {"pending": {ALICE: {0: transfers[0]}, BOB: {0: other}}, "queued": {}}
+    assert pool.content() == {"pending": {ALICE: {0: core(transfers[0])[0]}, BOB: {0: core(other)[0]}}, "queued": {}}
     assert pool.next_nonce(ALICE) == 1
     assert pool.slots_used == 2
     add(pool, transfers[1])

@@ -89,9 +89,9 @@ def _short(value: str) -> str:
 def show_restore(folder: Path, proofs: Proofs) -> None:
     """The main job: an archive becomes a data directory, and the same again is a success without work."""
     archive, genesis, directory = VOTES / "full.dat", VOTES / "genesis.json", folder / "node"
-    console.rule("6. What is in the archive that a Go node wrote?", align="left")
+    console.rule("5. What is in the archive that a Go node wrote?", align="left")
     console.print(run("archive", "info", archive, "--chain", genesis).stdout.replace(f"{ROOT}/", ""), end="")
-    console.rule("7. Restore it: every seal verified, every transaction executed, every root compared", align="left")
+    console.rule("6. Restore it: every seal verified, every transaction executed, every root compared", align="left")
     document = restore(archive, directory, genesis)
     compare(read_head(directory), recorded_head(VOTES))
     about = json.loads((VOTES / "about.json").read_text())
@@ -110,7 +110,7 @@ def show_restore(folder: Path, proofs: Proofs) -> None:
 
 def show_damage(folder: Path, proofs: Proofs) -> None:
     """Two damaged copies: what is said about them, and that the good blocks before the damage are kept."""
-    console.rule("8. Two damaged copies", align="left")
+    console.rule("7. Two damaged copies", align="left")
     damages = [
         ("truncated-mid-record.dat", "cut in the middle of block 7", ARCHIVE_EXIT_CODE, 6, "byte 7807: block 7"),
         (
@@ -168,7 +168,7 @@ def kill_at(command: list[str], directory: Path, size: int) -> None:
 
 def show_kill(folder: Path, proofs: Proofs) -> None:
     """A restore of random programs, once in peace and once killed half-way and resumed."""
-    console.rule("9. A restore killed half-way, and resumed", align="left")
+    console.rule("8. A restore killed half-way, and resumed", align="left")
     archive, genesis = folder / "programs.dat", PROGRAMS / "genesis.json"
     with zstandard.ZstdDecompressor().stream_reader(io.BytesIO((PROGRAMS / "full.dat.zst").read_bytes())) as stream:
         archive.write_bytes(stream.read())

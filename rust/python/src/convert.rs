@@ -17,14 +17,6 @@ pub fn hash(bytes: &[u8]) -> PyResult<B256> {
     B256::try_from(bytes).map_err(|_| wrong_length("hash", 32, bytes.len()))
 }
 
-/// A word from an int of 0 to 2^256-1.
-pub fn word(what: &str, int: &Bound<'_, PyAny>) -> PyResult<U256> {
-    let bytes = int
-        .call_method1("to_bytes", (32, "big"))
-        .map_err(|_| PyValueError::new_err(format!("{what}: expected an int of 0 to 2^256-1, found {int}")))?;
-    Ok(U256::from_be_slice(bytes.extract()?))
-}
-
 /// A Python integer from a magnitude, big-endian.
 pub fn integer<'py>(py: Python<'py>, magnitude: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     if magnitude.len() <= 8 {
@@ -37,6 +29,14 @@ pub fn integer<'py>(py: Python<'py>, magnitude: &[u8]) -> PyResult<Bound<'py, Py
 /// A Python integer from a 256-bit one.
 pub fn wide_integer<'py>(py: Python<'py>, value: &U256) -> PyResult<Bound<'py, PyAny>> {
     integer(py, &value.to_be_bytes_trimmed_vec())
+}
+
+/// A word from an int of 0 to 2^256-1.
+pub fn word(what: &str, int: &Bound<'_, PyAny>) -> PyResult<U256> {
+    let bytes = int
+        .call_method1("to_bytes", (32, "big"))
+        .map_err(|_| PyValueError::new_err(format!("{what}: expected an int of 0 to 2^256-1, found {int}")))?;
+    Ok(U256::from_be_slice(bytes.extract()?))
 }
 
 /// What is said of a value of the wrong size; the value itself is not shown.

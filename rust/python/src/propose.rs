@@ -17,7 +17,9 @@ use pyo3::{exceptions::PyValueError, prelude::*, pybacked::PyBackedBytes, types:
 use crate::{
     call::canonical_hash,
     chain::{Chain, lock},
-    convert, decode, error,
+    convert,
+    decode::Transaction,
+    error,
 };
 
 /// Bytes of a seal: r || s || parity.
@@ -111,7 +113,7 @@ impl Chain {
         timestamp: u64,
         gas_limit: u64,
         validators: Vec<PyBackedBytes>,
-        candidates: Vec<Bound<'_, decode::Transaction>>,
+        candidates: Vec<Py<Transaction>>,
         miner: Option<&[u8]>,
         nonce: Option<&[u8]>,
         seconds: Option<f64>,
@@ -128,10 +130,11 @@ impl Chain {
                 .try_into()
                 .map_err(|_| PyValueError::new_err(format!("nonce: expected 8 bytes, found {}", nonce.len())))?,
         };
-        let candidates: Vec<Candidate> = candidates
-            .iter()
-            .map(|candidate| Candidate { transaction: candidate.get().inner.clone(), sender: candidate.get().sender })
-            .collect();
+        let candidate = |candidate: &Py<Transaction>| {
+            let Transaction { inner, sender } = candidate.get();
+            Candidate { transaction: inner.clone(), sender: *sender }
+        };
+        let candidates: Vec<_> = candidates.iter().map(candidate).collect();
         let inner = py.detach(|| {
             let mut enough = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
             self.build(terms, &candidates, &mut enough)
@@ -170,6 +173,7 @@ impl Chain {
                 canonical_hash(&blocks, number)
             });
         *proposer = Some(executor);
+        drop(proposer);
         built.map_err(|error| match error {
             ProposalError::Execution(ExecutionError::Fault { fault: Fault::State(error), .. })
             | ProposalError::State(error) => damaged(&error),

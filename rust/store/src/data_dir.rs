@@ -59,8 +59,9 @@ impl fmt::Debug for DataDir {
 impl DataDir {
     /// Opens both databases of the data directory `path`. Each error names the database it is about.
     ///
-    /// A directory with only one of the two databases is refused in both modes: a fresh trie beside old blocks, or the
-    /// reverse, would look like a node that lost its state.
+    /// Blocks without their trie are refused in both modes: a fresh trie beside old blocks would be a node that lost its
+    /// state. A trie without blocks may begin anew where databases may be made: nothing points into it, and whatever the
+    /// new chain needs is written again.
     pub fn open(path: &Path, mode: OpenMode, tuning: &Tuning) -> Result<Self, StoreError> {
         let (blockchain_path, trie_path) = (path.join(BLOCKCHAIN), path.join(TRIE));
         if mode == OpenMode::CreateIfMissing {
@@ -79,20 +80,17 @@ impl DataDir {
             });
         }
         let has_database = |database: &Path| database.join("CURRENT").exists();
-        let (create, trie_alone) = match (has_database(&blockchain_path), has_database(&trie_path)) {
-            (true, true) => (false, false),
-            (false, false) => (mode == OpenMode::CreateIfMissing, false),
+        let create = match (has_database(&blockchain_path), has_database(&trie_path)) {
+            (true, true) => false,
             (true, false) => return Err(missing_half(&trie_path, BLOCKCHAIN)),
-            (false, true) if mode == OpenMode::CreateIfMissing => (true, true),
+            (false, _) if mode == OpenMode::CreateIfMissing => true,
             (false, true) => return Err(missing_half(&blockchain_path, TRIE)),
+            (false, false) => false,
         };
         let options = |options: &Options| Options { create_if_missing: create, ..options.clone() };
         let trie = Database::open(&trie_path, &options(&tuning.trie))?;
         // The trie is made first and both before anything is written: a first start that was interrupted leaves an empty
-        // trie alone, and may go on. A trie with content alone has lost its blocks.
-        if trie_alone && trie.cursor().first()? {
-            return Err(missing_half(&blockchain_path, TRIE));
-        }
+        // trie alone, and may go on.
         let blockchain = Database::open(&blockchain_path, &options(&tuning.blockchain))?;
         Ok(Self { path: path.to_owned(), blockchain, trie })
     }

@@ -74,6 +74,10 @@ class LineageError(ValueError):
         super().__init__(f"record {index}: {problem}: expected {expected}, found {found}")
 
 
+class NotABlockError(LineageError):
+    """The record is not a block at all, as at a torn end, rather than one of another chain."""
+
+
 class Lineage:
     """The blocks seen so far, of which the first was to have the height `due`.
 
@@ -136,7 +140,7 @@ class Lineage:
         for index, raw in enumerate(records):
             summary = summaries[index]
             if isinstance(summary, str):
-                raise LineageError(index, "not a block", f"block {self.due}", summary)
+                raise NotABlockError(index, "not a block", f"block {self.due}", summary)
             if summary.number != self.due:
                 raise LineageError(index, "wrong block", f"block {self.due}", f"block {summary.number}")
             tip_hash = summary.hash

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
 from polygon_edge.archive.flat import FlatArchive, Metadata, Record, encode_metadata
-from polygon_edge.archive.lineage import Lineage, LineageError
+from polygon_edge.archive.lineage import Lineage, LineageError, NotABlockError
 from polygon_edge.archive.publication import publish
 from polygon_edge.errors import (
     ArchiveExistsError,
@@ -153,20 +153,28 @@ class ArchivePart:
         self._metadata_size = archive.offset
         lineage: Lineage | None = None
         unproven: list[Record] = []
+        torn: Exception | None = None
         try:
             for run in archive.runs(RUN_BLOCKS, RUN_BYTES):
                 if stop.is_set():
                     raise StoppedBySignalError(None)
                 lineage = lineage or Lineage(archive.first_height)
                 records = unproven + run
+                unproven = records[-1:]
                 try:
                     lineage.follow([record.raw for record in records[:-1]])
                 except LineageError as error:
-                    raise self._contradiction(records[error.index].offset, error) from error
-                unproven = records[-1:]
-        except ArchiveTruncatedError as torn:
-            logger.warning("%s: a torn tail: cut", torn)
+                    unproven = records[error.index :]
+                    raise self._contradiction(unproven[0].offset, error) from error
+        except ArchiveTruncatedError as error:
+            torn = error
+        except ArchiveRecordError as error:
+            if isinstance(error.__cause__, LineageError) and not isinstance(error.__cause__, NotABlockError):
+                raise
+            torn = error
         end = unproven[0].offset if unproven else self._metadata_size
+        if torn is not None:
+            logger.warning("%s; the %d bytes from %d on are dropped", torn, self._size - end, end)
         return lineage, end
 
     def _contradiction(self, offset: int, error: LineageError) -> ArchiveRecordError:
@@ -182,11 +190,11 @@ class ArchivePart:
         record = encode_metadata(metadata)
         shift = len(record) - self._metadata_size
         with _reporting(self.path):
-            if shift and self.has_blocks:
+            if shift:
                 self._move_blocks(shift)
             _write_at(self._descriptor, record, 0)
         self._metadata_size = len(record)
-        self._size = max(self._size + shift, len(record))
+        self._size += shift
 
     def _move_blocks(self, shift: int) -> None:
         """Move all after the metadata by `shift` bytes, in an order that overwrites nothing that is still needed."""

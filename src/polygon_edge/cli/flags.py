@@ -88,7 +88,7 @@ class Boolean(click.ParamType[bool]):
 
     name = "boolean"
 
-    def get_metavar(self, *_context: object) -> str:
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:  # noqa: ARG002
         """Show in the help that a value needs `=`."""
         return "[=true|false]"
 

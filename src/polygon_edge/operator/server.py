@@ -11,7 +11,7 @@ import logging
 import socket
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias, TypeVar, cast
 
 import grpc
 import grpc.aio
@@ -38,6 +38,9 @@ MOST_CALLS = 256
 
 EVENTS_KEPT = 64
 """Head changes that wait for a slow subscriber; after that the oldest are lost, as all but one are with Go."""
+
+LAST_READ_SECONDS = 5.0
+"""How long a stop waits for a read that is still going on."""
 
 READERS = MOST_EXPORTS + 2
 
@@ -131,7 +134,7 @@ class OperatorServer:
         self._readers: ThreadPoolExecutor | None = None
         self._server: grpc.aio.Server | None = None
         self._stopping = asyncio.Event()
-        self._exports = 0
+        self._exports: set[asyncio.Task[Any]] = set()
         self._subscriptions = 0
 
     async def start(self, address: str) -> int:
@@ -160,6 +163,9 @@ class OperatorServer:
         if self._server is not None:
             await self._server.stop(grace_seconds)
             self._server = None
+        if self._exports:
+            # A cancelled export still waits for its reader; afterwards no snapshot is open.
+            await asyncio.wait(self._exports, timeout=LAST_READ_SECONDS)
         if self._readers is not None:
             # A read takes milliseconds; what nobody waits for any more is not begun.
             self._readers.shutdown(wait=True, cancel_futures=True)
@@ -270,9 +276,10 @@ class OperatorServer:
         first, last = getattr(request, "from"), request.to or None
         if last is not None and first >= last:
             await context.abort(grpc.StatusCode.UNKNOWN, "to must be greater than from")
-        if self._exports >= MOST_EXPORTS:
+        if len(self._exports) >= MOST_EXPORTS:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{MOST_EXPORTS} exports are running already")
-        self._exports += 1
+        task = cast("asyncio.Task[Any]", asyncio.current_task())
+        self._exports.add(task)
         reading = _Reading(self._chain, first, last)
         ahead = self._begin(reading.next_event)
         try:
@@ -285,7 +292,7 @@ class OperatorServer:
         finally:
             await asyncio.wait([ahead])
             reading.close()
-            self._exports -= 1
+            self._exports.discard(task)
 
     def _begin(self, read: Callable[[], Result]) -> asyncio.Future[Result]:
         """Have a thread of the server's own run `read`."""
@@ -358,7 +365,7 @@ def _refuse_taken(address: str) -> None:
     host, _, port = address.rpartition(":")
     try:
         found = socket.getaddrinfo(
-            host.strip("[]") or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            host.strip("[]") or None, _port(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
         family, kind, protocol, _, place = found[0]
         with socket.socket(family, kind, protocol) as probe:
@@ -366,8 +373,16 @@ def _refuse_taken(address: str) -> None:
             probe.bind(place)
             # Only listening finds one who listens on the same port of all addresses.
             probe.listen(1)
-    except (OSError, ValueError, OverflowError) as error:
+    except (OSError, ValueError) as error:
         raise ListenError(address, error) from error
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if number >> 16:
+        # The system would take it modulo 2^16.
+        raise ValueError(f"{text} is no port")
+    return number
 
 
 def _text(block_hash: bytes) -> str:

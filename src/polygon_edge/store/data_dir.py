@@ -29,6 +29,11 @@ As long as it is there, the chain below is not the one that was promised, and no
 """
 
 
+def has_database(folder: Path) -> bool:
+    """Whether a database was made in `folder`."""
+    return (folder / "CURRENT").exists()
+
+
 @dataclass(frozen=True, slots=True)
 class RestoreMark:
     """What an unfinished restore still owes: `height` and 32-byte `hash` as the archive promises them, and `target`,
