@@ -173,6 +173,8 @@ def test_bodies_that_grow_when_they_are_read_do_not_add_up(target: Target) -> No
         b'{"id":1,"method":"eth_getLogs","params":[{"topics":[' + b"[]," * 1_600_000 + b"0]}]}",
         ('{"id":"' + "x" * 4_900_000 + wide + '","method":"eth_chainId"}').encode(),
         ('{"id":1,"method":"' + "x" * 4_900_000 + wide + '"}').encode(),
+        ('{"id":1,"method":"' + '\\"' * 2_450_000 + wide + '"}').encode(),
+        ('["' + '\\"' * 2_450_000).encode(),
         ('{"id":1,"method":"web3_sha3","params":["0x' + "00" * 2_450_000 + '"]}').encode(),
         ('{"id":1,"method":"eth_call","params":[{"data":"0x' + "5b" * 2_450_000 + '"}]}').encode(),
     ]

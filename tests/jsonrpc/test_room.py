@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
@@ -12,6 +13,7 @@ import pytest
 from tests.jsonrpc.door import Door, Headless, backend_of
 
 from polygon_edge.jsonrpc.context import Limits
+from polygon_edge.jsonrpc.dispatch import MAXIMUM_VALUES, Dispatcher
 from polygon_edge.jsonrpc.room import Room
 from polygon_edge.jsonrpc.rpc_error import RpcError
 
@@ -92,3 +94,12 @@ def test_large_bodies_are_worked_on_one_at_a_time(padding: int, most: int) -> No
             client.join()
     assert [answer["result"] for answer in answers] == ["0x7"] * 8
     assert chain.most == most
+
+
+@pytest.mark.parametrize("mark", ["[],", "{},", "0,"])
+def test_a_body_of_too_many_values_is_refused_before_it_is_decoded(mark: str) -> None:
+    body = ('{"id":1,"method":"m","params":[' + mark * (MAXIMUM_VALUES + 1) + "0]}").encode()
+    answer = json.loads(Dispatcher({}, 0).answer(body))
+    assert "request too complex: expected at most 100000 values" in answer["error"]["message"]
+    allowed = ('{"id":1,"method":"m","params":[' + mark * (MAXIMUM_VALUES // 2 - 10) + "0]}").encode()
+    assert json.loads(Dispatcher({}, 0).answer(allowed))["error"]["code"] == -32601

@@ -34,6 +34,9 @@ MAXIMUM_BATCH_ANSWER_BYTES: Final = 25 * 1024 * 1024
 MAXIMUM_DEPTH: Final = 32
 """How deep a request may be nested; the deepest that makes sense, a filter in a batch, has 6."""
 
+MAXIMUM_VALUES: Final = 100_000
+"""How many values a body may hold: each takes some hundred bytes when it is decoded, however short it is."""
+
 _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 """A string, or one that the text ends in: so that no byte is looked at twice, whatever the bytes are."""
 _AS_SQUARE_BRACKETS: Final = bytes.maketrans(b"{}", b"[]")
@@ -85,6 +88,9 @@ class Dispatcher:
     def _decode(self, body: bytes) -> _Request | list[_Request]:
         if not _is_shallow(body):
             raise InvalidRequestError
+        values = sum(body.count(mark) for mark in (b",", b"[", b"{"))
+        if values > MAXIMUM_VALUES:
+            raise RpcError(f"request too complex: expected at most {MAXIMUM_VALUES} values, found {values}")
         text = body.decode("utf-8", "replace").lstrip(_WHITESPACE)
         try:
             document = json.loads(text, parse_constant=_refuse, parse_float=_finite)
