@@ -130,7 +130,7 @@ class Node:
     def run(self) -> None:
         """Start, serve until `stop` is set, and stop: doors, pool, consensus, databases.
 
-        Raises what a start may: GenesisError, DataDirectoryError, DiskFullError, AddressInUseError; what a restore may,
+        Raises what a start may: GenesisError, DataDirectoryError, DiskFullError, ListenError; what a restore may,
         StoppedBySignalError when it was stopped inside one; and the error that ended sealing.
         """
         logger.info("data directory: %s", self._config.data_dir.absolute())
