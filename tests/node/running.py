@@ -28,6 +28,7 @@ class RunningNode:
     """
 
     def __init__(self, data_dir: Path, genesis: Path, *flags: str, log: Path | None = None, wait: bool = True) -> None:
+        self._rpc_url: str | None = None
         self.data_dir = data_dir
         self.genesis = genesis
         self.log = log or data_dir.with_name(data_dir.name + ".log")
@@ -92,9 +93,11 @@ class RunningNode:
     @property
     def rpc_url(self) -> str:
         """URL of the JSON-RPC door."""
-        address = self._address("JSON-RPC")
-        assert address is not None, self.messages
-        return f"http://{address}"
+        if self._rpc_url is None:
+            address = self._address("JSON-RPC")
+            assert address is not None, self.messages
+            self._rpc_url = f"http://{address}"
+        return self._rpc_url
 
     def wait_for(self, what: str, condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until `condition` holds; fails with the log when the node ends first or it takes too long."""
