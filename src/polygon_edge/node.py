@@ -56,20 +56,31 @@ def _warn_if_open(door: str, address: Address) -> None:
 
 
 class HeadState:
-    """The state at the head, as the pool asks for it."""
+    """The state at the committed head, as the pool asks for it.
+
+    Not at the tip: the state after a block that is executed and not committed yet is nowhere to be read.
+    """
 
     def __init__(self, chain: _core.Chain) -> None:
         self._chain = chain
 
     def account(self, address: bytes) -> tuple[int, int]:
         """Return nonce and balance of `address`, 20 bytes."""
-        found = self._chain.account(self._chain.state_root, address)
+        root = self._head().state_root
+        found = self._chain.account(root, address)
         return (0, 0) if found is None else (found[0], found[1])
 
     @property
     def gas_limit(self) -> int:
         """Gas limit of the head block."""
-        return self._chain.tip[2]
+        return self._head().gas_limit
+
+    def _head(self) -> _core.Header:
+        head = self._chain.head
+        raw = None if head is None else self._chain.header(head[0])
+        if raw is None:
+            raise LookupError(head)
+        return _core.decode_header(raw)
 
 
 @dataclass(slots=True)
