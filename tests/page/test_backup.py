@@ -70,7 +70,7 @@ def seal(chain: FreshChain, blocks: int, offer: Offer | None = None) -> None:
             appender,
             LocalKeys(chain.data_dir).validator_key(create=False),
             offer or NoTransactions(),
-            rules=SealingRules(1, 0),
+            rules=SealingRules(4, 0),
             stop=stop,
             clock=lambda: float(next(moments)),
         )
