@@ -86,11 +86,11 @@ class Dispatcher:
             return _failure(None, error)
 
     def _decode(self, body: bytes) -> _Request | list[_Request]:
-        if not _is_shallow(body):
-            raise InvalidRequestError
         values = sum(body.count(mark) for mark in (b",", b"[", b"{"))
         if values > MAXIMUM_VALUES:
             raise RpcError(f"request too complex: expected at most {MAXIMUM_VALUES} values, found {values}")
+        if not _is_shallow(body):
+            raise InvalidRequestError
         text = body.decode("utf-8", "replace").lstrip(_WHITESPACE)
         try:
             document = json.loads(text, parse_constant=_refuse, parse_float=_finite)
