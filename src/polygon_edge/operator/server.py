@@ -11,7 +11,7 @@ import logging
 import socket
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias, TypeVar
 
 import grpc
 import grpc.aio
@@ -134,7 +134,7 @@ class OperatorServer:
         self._readers: ThreadPoolExecutor | None = None
         self._server: grpc.aio.Server | None = None
         self._stopping = asyncio.Event()
-        self._exports: set[asyncio.Task[Any]] = set()
+        self._exports: set[asyncio.Future[None]] = set()
         self._subscriptions = 0
 
     async def start(self, address: str) -> int:
@@ -278,8 +278,8 @@ class OperatorServer:
             await context.abort(grpc.StatusCode.UNKNOWN, "to must be greater than from")
         if len(self._exports) >= MOST_EXPORTS:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{MOST_EXPORTS} exports are running already")
-        task = cast("asyncio.Task[Any]", asyncio.current_task())
-        self._exports.add(task)
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._exports.add(ended)
         reading = _Reading(self._chain, first, last)
         ahead = self._begin(reading.next_event)
         try:
@@ -290,9 +290,19 @@ class OperatorServer:
                     await asyncio.sleep(self._delay_seconds)
                 yield event
         finally:
-            await asyncio.wait([ahead])
-            reading.close()
-            self._exports.discard(task)
+
+            def release(read: asyncio.Future[Any]) -> None:
+                if not read.cancelled():
+                    read.exception()  # nobody else will look at it
+                reading.close()
+                self._exports.discard(ended)
+                ended.set_result(None)
+
+            if ahead.done():
+                release(ahead)
+            else:
+                # Not awaited: a client that goes may cancel this block, too, and the place would be taken for ever.
+                ahead.add_done_callback(release)
 
     def _begin(self, read: Callable[[], Result]) -> asyncio.Future[Result]:
         """Have a thread of the server's own run `read`."""
