@@ -234,7 +234,7 @@ def test_exports_that_are_cancelled_at_any_moment_all_make_room(stored: _core.Ch
 
         def is_served() -> bool:
             with contextlib.suppress(grpc.RpcError):
-                return next(export(channel)).to > 0
+                return bool(next(export(channel)).to > 0)
             return False
 
         wait_for(is_served)
