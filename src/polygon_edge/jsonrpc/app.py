@@ -21,6 +21,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from polygon_edge.errors import ListenError
+from polygon_edge.jsonrpc.budget import Budget
 from polygon_edge.jsonrpc.connection import Connection
 from polygon_edge.jsonrpc.context import Limits
 from polygon_edge.jsonrpc.dispatch import Dispatcher, refusal
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from polygon_edge.jsonrpc.budget import Share
     from polygon_edge.jsonrpc.context import Backend
     from polygon_edge.jsonrpc.dispatch import Method
 
@@ -42,7 +44,7 @@ logger = logging.getLogger(__name__)
 
 _BACKLOG: Final = 256
 _CHUNK_BYTES: Final = 64 * 1024
-_DISCARDED_BYTES: Final = 64 * 1024 * 1024
+_DISCARDED_BYTES: Final = 32 * 1024 * 1024
 """How much of a body that is too large is still read, and dropped: a client that is cut off while it sends does not see
 the answer."""
 _ALLOWED_HEADERS: Final = "Accept, Content-Type, Content-Length, Accept-Encoding, X-CSRF-Token, Authorization"
@@ -63,6 +65,8 @@ class JsonRpcEndpoint:
         self._dispatcher = Dispatcher(methods(backend), backend.batch_limit)
         self._threads = threads
         self._limits = limits
+        self._bodies = Budget(limits.held_body_bytes)
+        self._answers = Budget(limits.held_answer_bytes)
         self._allowed_origins = backend.allowed_origins
         self._about = json.dumps(
             {"name": backend.name, "chain_id": backend.chain_id, "version": backend.version}, separators=(",", ":")
@@ -72,26 +76,37 @@ class JsonRpcEndpoint:
         """Answer one request, unless the client has gone."""
         request = Request(scope, receive)
         with contextlib.suppress(ClientDisconnect):
-            response = await self._response(request)
-            await response(scope, receive, send)
+            headers = self._headers(request)
+            if request.method != "POST":
+                await self._other(request, headers)(scope, receive, send)
+                return
+            answer, closes = await self._answer(request)
+            with self._answers.share() as share:
+                if not share.take(len(answer)):
+                    answer = refusal(
+                        RpcError("the node is busy: too many large answers wait for their clients to read")
+                    )
+                await _json(answer, headers | ({"Connection": "close"} if closes else {}))(scope, receive, send)
 
-    async def _response(self, request: Request) -> Response:
-        headers = self._headers(request)
-        if request.method == "POST":
+    async def _answer(self, request: Request) -> tuple[bytes, bool]:
+        """Return the answer to a POST, and whether the connection has to close after it."""
+        with self._bodies.share() as share:
             try:
-                body = await self._body(request)
+                body = await self._body(request, share)
             except RpcError as error:
                 # What is left of the body is still on its way and would be taken for the next request.
-                return _json(refusal(error), headers | {"Connection": "close"})
+                return refusal(error), True
             loop = asyncio.get_running_loop()
-            return _json(await loop.run_in_executor(self._threads, self._dispatcher.answer, body), headers)
+            return await loop.run_in_executor(self._threads, self._dispatcher.answer, body), False
+
+    def _other(self, request: Request, headers: dict[str, str]) -> Response:
         if request.method == "GET":
             return _json(self._about, headers)
         if request.method == "OPTIONS":
             return _json(b"", headers)
         return _json(f"method {request.method} not allowed".encode(), headers)
 
-    async def _body(self, request: Request) -> bytes:
+    async def _body(self, request: Request, share: Share) -> bytes:
         limits = self._limits
         body = bytearray()
         size = 0
@@ -99,6 +114,8 @@ class JsonRpcEndpoint:
             async with asyncio.timeout(limits.body_seconds):
                 async for chunk in request.stream():
                     size += len(chunk)
+                    if not share.take(size if size <= limits.body_bytes else 0):
+                        raise RpcError("the node is busy: too many large requests at once")
                     if size <= limits.body_bytes:
                         body += chunk
                     elif size > limits.body_bytes + _DISCARDED_BYTES:
@@ -185,7 +202,6 @@ class JsonRpcServer:
             server_header=False,
             backlog=_BACKLOG,
             timeout_keep_alive=limits.idle_seconds,  # type: ignore[arg-type]  # handed to call_later as it is
-            timeout_graceful_shutdown=limits.stop_seconds,
             h11_max_incomplete_event_size=limits.header_bytes,
         )
         self._server = _Server(config)
@@ -201,6 +217,10 @@ class JsonRpcServer:
         """Take no more connections, let running requests end for some seconds, and return when all is released."""
         if self._server is not None and self._serving is not None:
             self._server.should_exit = True
+            ended, _ = await asyncio.wait({self._serving}, timeout=self._limits.stop_seconds)
+            if not ended:
+                for connection in list(self._server.server_state.connections):
+                    connection.transport.abort()
             await self._serving
         self._socket.close()
         if self._threads is not None:

@@ -69,7 +69,6 @@ class Backend:
     """
 
     chain: _core.Chain
-    rules: _core.Rules
     name: str
     chain_id: int
     version: str
@@ -83,13 +82,16 @@ class Backend:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one client can take of this process: bytes, connections, threads, seconds.
+    """What clients can take of this process: bytes, connections, threads, seconds.
 
-    A connection is closed that does not finish its header in `header_seconds`, its body in `body_seconds`, that stays
-    idle for `idle_seconds` or does not read for `stall_seconds`.
+    `held_body_bytes` and `held_answer_bytes` are for all large requests and answers together. A connection is closed
+    that does not finish its header in `header_seconds`, its body in `body_seconds`, that stays idle for `idle_seconds`
+    or does not read for `stall_seconds`, and every one that is still open `stop_seconds` after the stop began.
     """
 
     body_bytes: int = 5 * 1024 * 1024
+    held_body_bytes: int = 64 * 1024 * 1024
+    held_answer_bytes: int = 128 * 1024 * 1024
     header_bytes: int = 64 * 1024
     connections: int = 512
     threads: int = 8
@@ -97,4 +99,4 @@ class Limits:
     body_seconds: float = 60
     idle_seconds: float = 30
     stall_seconds: float = 30
-    stop_seconds: int = 5
+    stop_seconds: float = 5
