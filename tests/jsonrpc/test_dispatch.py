@@ -61,7 +61,7 @@ def test_numbers_that_json_or_a_double_cannot_hold_are_no_request(number: bytes)
     assert json.loads(DISPATCHER.answer(b'{"method":"test_bare","id":' + number + b"}")) == INVALID
 
 
-@pytest.mark.parametrize("depth", [32, 5_000, 100_000])
+@pytest.mark.parametrize("depth", [32, 5_000, 45_000])
 def test_deep_json_is_no_request_even_where_the_interpreter_would_follow_it(depth: int) -> None:
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(10_000_000)
@@ -77,27 +77,15 @@ def test_deep_json_is_no_request_even_where_the_interpreter_would_follow_it(dept
 @pytest.mark.parametrize(
     "body",
     [
-        *(b"[" * 400_000, (b"[" * 31 + b"]" * 31) * 8_000, b"[" + b"[]," * 160_000 + b"0"),
-        *(b'"' * 1_500_000, b'"\\' * 1_500_000, b'"' + b'\\"' * 1_500_000, b'{"":' * 400_000, b"{" * 400_000 + b'"\\'),
+        *(b"[" * 90_000, (b"[" * 31 + b"]" * 31) * 3_000, b"[" + b"[]," * 45_000 + b"0", b"[]" * 2_500_000),
+        *(b'"' * 5_000_000, b'"\\' * 2_500_000, b'"' + b'\\"' * 2_500_000, b'{"":' * 90_000, b"{" * 90_000 + b'"\\'),
     ],
-    ids=["open", "deep pairs", "lists", "quotes", "escapes", "escaped quotes", "objects", "an open string"],
+    ids=["open", "deep", "lists", "many", "quotes", "escapes", "escaped quotes", "objects", "an open string"],
 )
 def test_no_body_takes_long_to_refuse(body: bytes) -> None:
     begun = time.process_time()
-    assert json.loads(DISPATCHER.answer(body)) == INVALID
-    assert time.process_time() - begun < 5
-
-
-@pytest.mark.parametrize("body", [b"[" + b"[]," * 200_000 + b"0]", b"1," * 600_000, b'"' * 2_100_000])
-def test_a_body_of_more_values_than_memory_should_hold_is_refused_unread(body: bytes) -> None:
-    error = json.loads(DISPATCHER.answer(body))["error"]
-    assert error == {"code": -32600, "message": "request too complex: expected at most 500000 values"}
-
-
-def test_a_request_of_many_values_is_answered() -> None:
-    assert call("test_echo", params=["a", True, *range(50_000)])["result"] == ["a", True]
-    with DISPATCHER._one_at_a_time:
-        assert call("test_echo", params=["a", True, *range(5_000)])["result"] == ["a", True]
+    assert json.loads(DISPATCHER.answer(body))["error"]["code"] == -32600
+    assert time.process_time() - begun < 3
 
 
 def test_brackets_inside_strings_do_not_count_and_an_id_may_be_nested() -> None:

@@ -21,12 +21,12 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from polygon_edge.errors import ListenError
-from polygon_edge.jsonrpc.budget import Budget
 from polygon_edge.jsonrpc.connection import Connection
 from polygon_edge.jsonrpc.context import Limits
 from polygon_edge.jsonrpc.dispatch import Dispatcher, refusal
 from polygon_edge.jsonrpc.eth import Eth
 from polygon_edge.jsonrpc.net import Net
+from polygon_edge.jsonrpc.room import Room
 from polygon_edge.jsonrpc.rpc_error import RpcError
 from polygon_edge.jsonrpc.txpool import TxPool
 from polygon_edge.jsonrpc.web3 import Web3
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from polygon_edge.jsonrpc.budget import Share
     from polygon_edge.jsonrpc.context import Backend
     from polygon_edge.jsonrpc.dispatch import Method
+    from polygon_edge.jsonrpc.room import Share
 
 logger = logging.getLogger(__name__)
 
@@ -65,8 +65,9 @@ class JsonRpcEndpoint:
         self._dispatcher = Dispatcher(methods(backend), backend.batch_limit)
         self._threads = threads
         self._limits = limits
-        self._bodies = Budget(limits.held_body_bytes)
-        self._answers = Budget(limits.held_answer_bytes)
+        self._room = Room(limits.room_bytes, limits.free_bytes)
+        # JSON takes many times its size while it is decoded, and no other thread runs meanwhile.
+        self._large = asyncio.Semaphore(limits.large_bodies)
         self._allowed_origins = backend.allowed_origins
         self._about = json.dumps(
             {"name": backend.name, "chain_id": backend.chain_id, "version": backend.version}, separators=(",", ":")
@@ -75,36 +76,37 @@ class JsonRpcEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, unless the client has gone."""
         request = Request(scope, receive)
-        with contextlib.suppress(ClientDisconnect):
-            headers = self._headers(request)
-            if request.method != "POST":
-                await self._other(request, headers)(scope, receive, send)
-                return
-            answer, closes = await self._answer(request)
-            with self._answers.share() as share:
-                if not share.take(len(answer)):
-                    answer = refusal(
-                        RpcError("the node is busy: too many large answers wait for their clients to read")
-                    )
-                await _json(answer, headers | ({"Connection": "close"} if closes else {}))(scope, receive, send)
+        with contextlib.suppress(ClientDisconnect), self._room.request() as share:
+            response = await self._response(request, share)
+            await response(scope, receive, send)
 
-    async def _answer(self, request: Request) -> tuple[bytes, bool]:
-        """Return the answer to a POST, and whether the connection has to close after it."""
-        with self._bodies.share() as share:
+    async def _response(self, request: Request, share: Share) -> Response:
+        headers = self._headers(request)
+        if request.method == "POST":
             try:
                 body = await self._body(request, share)
             except RpcError as error:
                 # What is left of the body is still on its way and would be taken for the next request.
-                return refusal(error), True
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, self._dispatcher.answer, body), False
-
-    def _other(self, request: Request, headers: dict[str, str]) -> Response:
+                return _json(refusal(error), headers | {"Connection": "close"})
+            answer = await self._answer(body)
+            try:
+                share.hold(len(answer))
+            except RpcError as error:
+                answer = refusal(error)
+                share.hold(len(answer))
+            return _json(answer, headers)
         if request.method == "GET":
             return _json(self._about, headers)
         if request.method == "OPTIONS":
             return _json(b"", headers)
         return _json(f"method {request.method} not allowed".encode(), headers)
+
+    async def _answer(self, body: bytes) -> bytes:
+        loop = asyncio.get_running_loop()
+        if len(body) <= self._limits.small_body_bytes:
+            return await loop.run_in_executor(self._threads, self._dispatcher.answer, body)
+        async with self._large:
+            return await loop.run_in_executor(self._threads, self._dispatcher.answer, body)
 
     async def _body(self, request: Request, share: Share) -> bytes:
         limits = self._limits
@@ -114,9 +116,8 @@ class JsonRpcEndpoint:
             async with asyncio.timeout(limits.body_seconds):
                 async for chunk in request.stream():
                     size += len(chunk)
-                    if not share.take(size if size <= limits.body_bytes else 0):
-                        raise RpcError("the node is busy: too many large requests at once")
                     if size <= limits.body_bytes:
+                        share.hold(size)
                         body += chunk
                     elif size > limits.body_bytes + _DISCARDED_BYTES:
                         break
