@@ -72,10 +72,10 @@ def test_a_stop_in_the_first_second_of_the_first_start_leaves_nothing_that_does_
                 node.wait_for_line("data directory: ")
                 time.sleep(chance.uniform(0, 0.1))
             else:
-                time.sleep(chance.uniform(0.1, 1))
+                time.sleep(chance.uniform(0, 1))
+            served = "server listening" in node.messages
             node.send(chance.choice(STOP_SIGNALS))
             code = node.process.wait(LONGEST_STOP_SECONDS)
-        served = "server listening" in node.messages
         if code < 0 or "KeyboardInterrupt" in node.messages:
             ends["before its handlers"] += 1
             assert has_keys or not data_dir.exists(), "the program began before its handlers were there"
