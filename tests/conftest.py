@@ -65,15 +65,6 @@ def poa() -> Network:
     return Network(recorded_folder("v0.6.3/poa-ecdsa"))
 
 
-RECURSION_LIMIT = sys.getrecursionlimit()
-
-
-@pytest.fixture(autouse=True)
-def recursion_as_delivered() -> None:
-    """Undoes what py_ecc, which comes with web3, does on import: at its limit deep JSON overruns the stack."""
-    sys.setrecursionlimit(RECURSION_LIMIT)
-
-
 @pytest.fixture(autouse=True)
 def stack_as_in_production() -> None:
     """Sets the interpreter's own bound again: py_ecc, which comes with web3, lifts it when it is imported, and a deeply

@@ -34,6 +34,9 @@ MAXIMUM_BATCH_ANSWER_BYTES: Final = 25 * 1024 * 1024
 MAXIMUM_DEPTH: Final = 32
 """How deep a request may be nested; the deepest that makes sense, a filter in a batch, has 6."""
 
+MAXIMUM_VALUES: Final = 100_000
+"""How many values a body may hold: each takes some hundred bytes when it is decoded, however short it is."""
+
 _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 """A string, or one that the text ends in: so that no byte is looked at twice, whatever the bytes are."""
 _AS_SQUARE_BRACKETS: Final = bytes.maketrans(b"{}", b"[]")
@@ -83,6 +86,9 @@ class Dispatcher:
             return _failure(None, error)
 
     def _decode(self, body: bytes) -> _Request | list[_Request]:
+        values = sum(body.count(mark) for mark in (b",", b"[", b"{"))
+        if values > MAXIMUM_VALUES:
+            raise RpcError(f"request too complex: expected at most {MAXIMUM_VALUES} values, found {values}")
         if not _is_shallow(body):
             raise InvalidRequestError
         text = body.decode("utf-8", "replace").lstrip(_WHITESPACE)
