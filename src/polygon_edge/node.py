@@ -240,7 +240,6 @@ class Node:
         settings = self._config.json_rpc
         return Backend(
             chain=chain,
-            rules=core_rules(self._rules),
             name=self._genesis.name,
             chain_id=self._rules.chain_id,
             version=self._version,

@@ -77,15 +77,15 @@ def test_deep_json_is_no_request_even_where_the_interpreter_would_follow_it(dept
 @pytest.mark.parametrize(
     "body",
     [
-        *(b"[]" * 2_500_000, b"[" * 5_000_000, (b"[" * 31 + b"]" * 31) * 80_000),
-        *(b'"' * 5_000_000, b'"\\' * 2_500_000, b'"' + b'\\"' * 2_500_000, b'{"":' * 1_250_000),
+        *(b"[" * 90_000, (b"[" * 31 + b"]" * 31) * 3_000, b"[" + b"[]," * 45_000 + b"0", b"[]" * 2_500_000),
+        *(b'"' * 5_000_000, b'"\\' * 2_500_000, b'"' + b'\\"' * 2_500_000, b'{"":' * 90_000, b"{" * 90_000 + b'"\\'),
     ],
-    ids=["pairs", "open", "deep pairs", "quotes", "escapes", "escaped quotes", "objects"],
+    ids=["open", "deep", "lists", "many", "quotes", "escapes", "escaped quotes", "objects", "an open string"],
 )
 def test_no_body_takes_long_to_refuse(body: bytes) -> None:
     begun = time.process_time()
     assert json.loads(DISPATCHER.answer(body))["error"]["code"] == -32600
-    assert time.process_time() - begun < 5
+    assert time.process_time() - begun < 3
 
 
 def test_brackets_inside_strings_do_not_count_and_an_id_may_be_nested() -> None:

@@ -33,16 +33,28 @@ def test_a_room_is_shared_and_given_back() -> None:
         third.hold(10)
 
 
+def test_a_small_share_costs_nothing_and_is_given_in_any_case() -> None:
+    room = Room(10, free=3)
+    with room.request() as large, room.request() as small:
+        large.hold(9)
+        small.hold(3)
+        with pytest.raises(RpcError, match="4 more do not fit"):
+            small.hold(4)
+        small.hold(2)
+        large.hold(3)
+        small.hold(10)
+
+
 def post(body: bytes, length: int | None = None) -> bytes:
     size = len(body) if length is None else length
     return b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (size, body)
 
 
 def test_bodies_that_stop_half_way_keep_others_out_only_as_long_as_they_last() -> None:
-    limits = Limits(room_bytes=10_000, body_bytes=4_000)
+    limits = Limits(room_bytes=10_000, free_bytes=1_000, body_bytes=4_000)
     with Door(backend_of(Headless()), limits) as door:
         with ExitStack() as stack:
-            for _ in range(3):
+            for _ in range(5):
                 stalled = stack.enter_context(socket.create_connection(door.address))
                 stalled.sendall(post(b" " * 3_000, 4_000))
             deadline = time.monotonic() + 10
@@ -56,7 +68,7 @@ def test_bodies_that_stop_half_way_keep_others_out_only_as_long_as_they_last() -
 
 
 def test_an_answer_that_does_not_fit_is_replaced_by_an_error() -> None:
-    with Door(backend_of(Headless(), name="x" * 20_000), Limits(room_bytes=10_000)) as door:
+    with Door(backend_of(Headless(), name="x" * 20_000), Limits(room_bytes=10_000, free_bytes=1_000)) as door:
         answer = door.post(b'{"jsonrpc":"2.0","id":1,"method":"web3_clientVersion","params":[]}').json()
         assert "do not fit into 10000" in answer["error"]["message"]
         assert door.post(REQUEST).json()["result"] == "10631"

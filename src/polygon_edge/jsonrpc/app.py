@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 
 _BACKLOG: Final = 256
 _CHUNK_BYTES: Final = 64 * 1024
-_DISCARDED_BYTES: Final = 64 * 1024 * 1024
+_DISCARDED_BYTES: Final = 32 * 1024 * 1024
 """How much of a body that is too large is still read, and dropped: a client that is cut off while it sends does not see
 the answer."""
 _ALLOWED_HEADERS: Final = "Accept, Content-Type, Content-Length, Accept-Encoding, X-CSRF-Token, Authorization"
@@ -65,7 +65,7 @@ class JsonRpcEndpoint:
         self._dispatcher = Dispatcher(methods(backend), backend.batch_limit)
         self._threads = threads
         self._limits = limits
-        self._room = Room(limits.room_bytes)
+        self._room = Room(limits.room_bytes, limits.free_bytes)
         # JSON takes many times its size while it is decoded, and no other thread runs meanwhile.
         self._large = asyncio.Semaphore(limits.large_bodies)
         self._allowed_origins = backend.allowed_origins
@@ -203,7 +203,6 @@ class JsonRpcServer:
             server_header=False,
             backlog=_BACKLOG,
             timeout_keep_alive=limits.idle_seconds,  # type: ignore[arg-type]  # handed to call_later as it is
-            timeout_graceful_shutdown=limits.stop_seconds,
             h11_max_incomplete_event_size=limits.header_bytes,
         )
         self._server = _Server(config)
@@ -219,6 +218,10 @@ class JsonRpcServer:
         """Take no more connections, let running requests end for some seconds, and return when all is released."""
         if self._server is not None and self._serving is not None:
             self._server.should_exit = True
+            ended, _ = await asyncio.wait({self._serving}, timeout=self._limits.stop_seconds)
+            if not ended:
+                for connection in list(self._server.server_state.connections):
+                    connection.transport.abort()
             await self._serving
         self._socket.close()
         if self._threads is not None:

@@ -11,10 +11,14 @@ from polygon_edge.jsonrpc.rpc_error import RpcError
 
 
 class Room:
-    """`size` bytes, shared by bodies that arrive and answers that leave. For one event loop, without a lock."""
+    """`size` bytes, shared by bodies that arrive and answers that leave. For one event loop, without a lock.
 
-    def __init__(self, size: int) -> None:
+    Whoever holds no more than `free` bytes takes none of it: large requests must not keep small ones out.
+    """
+
+    def __init__(self, size: int, free: int = 0) -> None:
         self._size = size
+        self.free = free
         self._taken = 0
 
     def request(self) -> Share:
@@ -40,8 +44,9 @@ class Share:
 
     def hold(self, size: int) -> None:
         """Hold `size` bytes from now on, more or fewer than before; raises RpcError where there is no room."""
-        self._room.move(size - self._bytes)
-        self._bytes = size
+        wanted = size if size > self._room.free else 0
+        self._room.move(wanted - self._bytes)
+        self._bytes = wanted
 
     def __enter__(self) -> Self:
         return self
