@@ -196,11 +196,11 @@ fn a_database_that_lost_its_current_file_is_not_made_anew() {
 }
 
 #[test]
-fn an_interrupted_first_start_may_go_on_but_a_lost_half_may_not() {
-    let scratch = Scratch::new("interrupted");
+fn a_state_without_blocks_may_begin_anew_but_blocks_without_their_state_may_not() {
+    let scratch = Scratch::new("halves");
     let open = |mode| DataDir::open(scratch.path(), mode, &Tuning::default());
     open(OpenMode::CreateIfMissing).expect("makes").close().expect("closes");
-    let blockchain = scratch.path().join("blockchain");
+    let (blockchain, trie) = (scratch.path().join("blockchain"), scratch.path().join("trie"));
     std::fs::remove_dir_all(&blockchain).expect("removes");
     std::fs::create_dir(&blockchain).expect("makes");
     assert!(matches!(open(OpenMode::MustExist), Err(StoreError::NotFound { path, .. }) if path == blockchain));
@@ -208,7 +208,13 @@ fn an_interrupted_first_start_may_go_on_but_a_lost_half_may_not() {
     directory.trie().put(b"key", b"value", Durability::Synced).expect("writes");
     directory.close().expect("closes");
     std::fs::remove_dir_all(&blockchain).expect("removes");
+    assert!(matches!(open(OpenMode::MustExist), Err(StoreError::NotFound { path, .. }) if path == blockchain));
+    let directory = open(OpenMode::CreateIfMissing).expect("begins anew");
+    assert_eq!(directory.trie().get(b"key"), Ok(Some(b"value".to_vec())), "the state that is there stays");
+    directory.close().expect("closes");
+    std::fs::remove_dir_all(&trie).expect("removes");
     for mode in [OpenMode::MustExist, OpenMode::CreateIfMissing] {
-        assert!(matches!(open(mode), Err(StoreError::NotFound { path, .. }) if path == blockchain));
+        assert!(matches!(open(mode), Err(StoreError::NotFound { path, .. }) if path == trie));
+        assert!(!trie.join("CURRENT").exists());
     }
 }

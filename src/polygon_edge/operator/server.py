@@ -293,9 +293,11 @@ class OperatorServer:
                 await context.write(event)
         finally:
             # A thread may still be reading, and a call that is cancelled may be cancelled once more while it waits.
-            ahead.add_done_callback(lambda _: self._end(reading))
+            ahead.add_done_callback(lambda read: self._end(reading, read))
 
-    def _end(self, reading: _Reading) -> None:
+    def _end(self, reading: _Reading, read: asyncio.Future[Any]) -> None:
+        if not read.cancelled():
+            read.exception()  # nobody else will look at it
         reading.close()
         self._exports.discard(reading)
 
