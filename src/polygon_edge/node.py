@@ -60,20 +60,34 @@ def _warn_if_open(door: str, address: Address) -> None:
 
 
 class HeadState:
-    """The state at the head, as the pool asks for it."""
+    """The state at the head, as the pool asks for it.
+
+    The head is the last committed block: the state of one that is executed and not committed yet cannot be read.
+    """
 
     def __init__(self, chain: _core.Chain) -> None:
         self._chain = chain
 
     def account(self, address: bytes) -> tuple[int, int]:
         """Return nonce and balance of `address`, 20 bytes."""
-        found = self._chain.account(self._chain.state_root, address)
+        root = self._chain.state_root_at(self._head)
+        if root is None:
+            raise LookupError(self._head)
+        found = self._chain.account(root, address)
         return (0, 0) if found is None else (found[0], found[1])
 
     @property
     def gas_limit(self) -> int:
         """Gas limit of the head block."""
-        return self._chain.tip[2]
+        header = self._chain.header(self._head)
+        if header is None:
+            raise LookupError(self._head)
+        return _core.decode_header(header).gas_limit
+
+    @property
+    def _head(self) -> int:
+        head = self._chain.head
+        return 0 if head is None else head[0]
 
 
 @dataclass(frozen=True, slots=True)
