@@ -112,6 +112,7 @@ def test_a_second_signal_does_not_wait_for_the_doors(busy: RunningNode) -> None:
     began = time.monotonic()
     assert busy.stop(signal.SIGINT) == STOPPED
     assert time.monotonic() - began < 1.0
+    assert busy.messages.splitlines()[-1] == "shutdown by signal channel"
     head, _ = busy.sealed[-1]
     assert head_of(busy.data_dir) in {head, head + 1}
 
