@@ -7,20 +7,23 @@ import os
 import re
 import resource
 import shutil
+import signal
 import socket
 import stat
+import subprocess
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 from tests.crash.network import head_of
 from tests.node.running import RunningNode, run
+from tests.program import COMMAND
 
 from demonstration.load import Load, accounts
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.node.chain import FreshChain
 
 CLOSED = "databases flushed and closed, locks released"
@@ -33,6 +36,15 @@ def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as found:
         port: int = found.getsockname()[1]
     return port
+
+
+def height_at(port: int) -> int | None:
+    """The height that a node's JSON-RPC says, None before it answers."""
+    request = {"jsonrpc": "2.0", "id": 1, "method": "eth_blockNumber", "params": []}
+    try:
+        return int(httpx.post(f"http://127.0.0.1:{port}", json=request).json()["result"], 16)
+    except httpx.TransportError:
+        return None
 
 
 def closed_pipe() -> int:
@@ -133,18 +145,31 @@ def test_a_log_that_is_off_says_nothing_at_all(newborn: FreshChain) -> None:
     port = free_port()
     flags = ("--log-level", "OFF", "--jsonrpc", f"127.0.0.1:{port}", *BLOCK_TIME)
 
-    def answers() -> bool:
-        request = {"jsonrpc": "2.0", "id": 1, "method": "eth_blockNumber", "params": []}
-        try:
-            answer = httpx.post(f"http://127.0.0.1:{port}", json=request).json()
-        except httpx.TransportError:
-            return False
-        return int(answer["result"], 16) >= 1
-
     with RunningNode(newborn.data_dir, newborn.genesis, *flags, wait=False) as node:
-        node.wait_for("a block", answers)
+        node.wait_for("a block", lambda: (height_at(port) or 0) >= 1)
         assert node.stop() == 0
     assert node.messages == ""
+
+
+def test_a_caller_that_closed_the_standard_streams_gets_no_message_into_a_database(newborn: FreshChain) -> None:
+    port = free_port()
+    words = [*COMMAND, "server", "--data-dir", newborn.data_dir, "--chain", newborn.genesis, *BLOCK_TIME]
+    words += ["--jsonrpc", f"127.0.0.1:{port}", "--grpc-address", "127.0.0.1:0"]
+    process = subprocess.Popen(["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *map(str, words)])
+    try:
+        deadline = time.monotonic() + ENDED_SECONDS
+        while (height_at(port) or 0) < 1:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        streams = [Path(f"/proc/{process.pid}/fd/{descriptor}").readlink() for descriptor in range(3)]
+        assert streams == [Path(os.devnull)] * 3
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(ENDED_SECONDS) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert (head_of(newborn.data_dir) or 0) >= 1
 
 
 def test_a_reader_of_the_output_that_is_gone_does_not_keep_a_stop_from_its_end(newborn: FreshChain) -> None:
