@@ -60,9 +60,9 @@ def _warn_if_open(door: str, address: Address) -> None:
 
 
 class HeadState:
-    """The state at the head, as the pool asks for it.
+    """The state at the committed head, as the pool asks for it.
 
-    The head is the last committed block: the state of one that is executed and not committed yet cannot be read.
+    Not at the tip: the state after a block that is executed and not committed yet is nowhere to be read.
     """
 
     def __init__(self, chain: _core.Chain) -> None:
@@ -70,24 +70,21 @@ class HeadState:
 
     def account(self, address: bytes) -> tuple[int, int]:
         """Return nonce and balance of `address`, 20 bytes."""
-        root = self._chain.state_root_at(self._head)
-        if root is None:
-            raise LookupError(self._head)
+        root = self._head().state_root
         found = self._chain.account(root, address)
         return (0, 0) if found is None else (found[0], found[1])
 
     @property
     def gas_limit(self) -> int:
         """Gas limit of the head block."""
-        header = self._chain.header(self._head)
-        if header is None:
-            raise LookupError(self._head)
-        return _core.decode_header(header).gas_limit
+        return self._head().gas_limit
 
-    @property
-    def _head(self) -> int:
+    def _head(self) -> _core.Header:
         head = self._chain.head
-        return 0 if head is None else head[0]
+        raw = None if head is None else self._chain.header(head[0])
+        if raw is None:
+            raise LookupError(head)
+        return _core.decode_header(raw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +247,6 @@ class Node:
         settings = self._config.json_rpc
         return Backend(
             chain=chain,
-            rules=core_rules(self._rules),
             name=self._genesis.name,
             chain_id=self._rules.chain_id,
             version=self._version,
