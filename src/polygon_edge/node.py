@@ -35,7 +35,7 @@ from polygon_edge.store.data_dir import DataDirectory, has_database
 from polygon_edge.txpool.pool import PoolLimits, TransactionPool
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     from polygon_edge.chain.genesis import Genesis
@@ -152,18 +152,25 @@ class Node:
             logger.warning(
                 "%s has a world state but no blocks: the chain begins anew at its genesis block", self._config.data_dir
             )
-        with _core.Chain.open(self._config.data_dir) as chain:
+        with self._databases() as chain:
             chain.start(core_rules(self._rules), genesis_block(self._rules, self._genesis))
             number, block_hash, _ = chain.tip
             logger.info("head: number=%d hash=0x%s", number, block_hash.hex())
             key = keys.validator_key(create=True)
             logger.info("validator address: %s", checksum_address(key.address))
             logger.info("node id: %s", node_id(network_key))
+            asyncio.run(self._serve(chain, key, node_id(network_key)))
+
+    @contextlib.contextmanager
+    def _databases(self) -> Iterator[_core.Chain]:
+        """Open both databases, and close them however the node ends."""
+        with _core.Chain.open(self._config.data_dir) as chain:
             try:
-                asyncio.run(self._serve(chain, key, node_id(network_key)))
+                yield chain
             finally:
                 logger.info("closing the databases")
-        logger.info("databases flushed and closed, locks released")
+                chain.close()
+                logger.info("databases flushed and closed, locks released")
 
     async def _serve(self, chain: _core.Chain, key: _core.EcdsaKey, identity: str) -> None:
         pool = self._pool(chain)

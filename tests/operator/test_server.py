@@ -162,7 +162,6 @@ def test_a_chunk_ends_before_it_is_half_a_mebibyte(channel_to: Any) -> None:
 def test_an_open_end_follows_the_head(growing: GrowingChain, channel_to: Any) -> None:
     growing.height = 10
     with ServedNode(growing) as node:
-        call = export(channel_to(node.address), first=3)
         frozen = growing.snapshot
 
         # The chain grows right after the first snapshot was taken.
@@ -172,7 +171,7 @@ def test_an_open_end_follows_the_head(growing: GrowingChain, channel_to: Any) ->
             return taken
 
         growing.snapshot = grow  # type: ignore[method-assign]
-        events = list(call)
+        events = list(export(channel_to(node.address), first=3))
     assert getattr(events[0], "from") == 3
     assert events[-1].to == 40
     assert b"".join(event.data for event in events) == b"".join(growing.records[3:41])
