@@ -202,12 +202,13 @@ def whole_export(target: Target) -> None:
             with channel(target) as opened:
                 assert len(b"".join(stream(opened, "Export"))) > 1_000
         except grpc.RpcError as error:
-            if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
+            # Too many exports, or too many connections, of clients that have just gone.
+            if error.code() not in (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE):
                 raise
             time.sleep(0.1)
         else:
             return
-    pytest.fail("the exports that are gone still keep their places")
+    pytest.fail("clients that are gone still keep their places")
 
 
 def test_exports_that_nobody_reads_end_with_their_connection(target: Target) -> None:
