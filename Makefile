@@ -1,7 +1,7 @@
 # Two commands matter: `make test` proves the code, `make demo` shows a node backed up while it seals. Everything else is a part of them.
 # Targets only name tools; what needs a decision stands in tools/.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check golden bench bench-restore bench-backup proto wheel lock docs crash-proof hostile-proof fuzz-proof interop
+.PHONY: help setup demo test check golden bench bench-restore bench-backup bench-sealing proto wheel lock docs crash-proof hostile-proof fuzz-proof interop
 
 BIN := .venv/bin
 # One profile for the linter and the tests, so that LevelDB and the cryptography are built once for both.
@@ -40,6 +40,9 @@ bench-restore: setup ## whole restores of the load chains; GO=binary measures th
 
 bench-backup: setup ## whole backups of the load chains; GO=binary measures that client and server beside
 	$(BIN)/python benches/backup.py $(if $(GO),--go $(GO))
+
+bench-sealing: setup ## how evenly a lone validator seals: idle, under load, while two backups run
+	$(BIN)/python benches/sealing.py
 
 proto: setup     ## generate the Python of proto/*.proto anew
 	$(BIN)/python -m grpc_tools.protoc --proto_path=polygon_edge/operator/proto=proto \

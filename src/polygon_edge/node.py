@@ -288,9 +288,11 @@ class Node:
             highest = source.metadata.height
 
             def show_sync(current: int) -> None:
-                self._sync = SyncProgress(starting=head + 1, current=current, highest=highest)
+                # An archive may hold more than it promises.
+                self._sync = SyncProgress(starting=head + 1, current=current, highest=max(highest, current))
 
-            show_sync(head)
+            if missing > 0:
+                show_sync(head)
             reporter = RestoreReporter(shown, chain, self._heads, show_sync)
             try:
                 report = Restore(source, self._directory, chain, self._genesis, self._stop, reporter).run()

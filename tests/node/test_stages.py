@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import rlp
 from tests.crash.network import head_of
 
 from polygon_edge import node
@@ -18,8 +19,10 @@ from polygon_edge.config import Address, ServerConfig
 from polygon_edge.errors import DataDirectoryError, DiskFullError, KeyFileError, ListenError
 from polygon_edge.execution.sealing import Sealer
 from polygon_edge.jsonrpc.app import JsonRpcServer
+from polygon_edge.jsonrpc.context import SyncProgress
 from polygon_edge.keys.local import LocalKeys, Secret
 from polygon_edge.operator.server import OperatorServer
+from polygon_edge.restore import RestoreReport
 from polygon_edge.store.data_dir import DataDirectory
 
 if TYPE_CHECKING:
@@ -55,7 +58,8 @@ class Rig:
     def run(self, **settings: Any) -> None:
         places: dict[str, Any] = {"data_dir": self.data_dir, "grpc": LOOPBACK, "jsonrpc": LOOPBACK}
         config = ServerConfig(**places | settings)
-        node.Node(config, self._genesis, version="test", stop=self.stop, on_stopping=self._notice).run()
+        self.node = node.Node(config, self._genesis, version="test", stop=self.stop, on_stopping=self._notice)
+        self.node.run()
 
     def _notice(self) -> None:
         self.notices += 1
@@ -201,6 +205,49 @@ def test_listening_on_all_interfaces_is_warned_of(caplog: pytest.LogCaptureFixtu
         assert not caplog.records
         node._warn_if_open("JSON-RPC", ServerConfig().jsonrpc)
     assert "JSON-RPC listens on all interfaces" in caplog.text
+
+
+# ---- restores --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("promised", "first", "second"),
+    [
+        (150, SyncProgress(1, 0, 150), SyncProgress(1, 7, 150)),
+        # An archive that was made with `--to 0` promises nothing and holds all.
+        (0, None, SyncProgress(1, 7, 7)),
+    ],
+    ids=["an archive", "one that holds more than it promises"],
+)
+def test_syncing_is_said_from_what_is_missing_and_what_was_imported(
+    promised: int,
+    first: SyncProgress | None,
+    second: SyncProgress,
+    newborn: FreshChain,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[SyncProgress | None] = []
+
+    class Watched:
+        """A restore that imports nothing, and looks at what the node says meanwhile."""
+
+        def __init__(self, *arguments: Any) -> None:
+            self.reporter = arguments[-1]
+
+        def run(self) -> RestoreReport:
+            seen.append(rig.node._sync)
+            self.reporter.update(blocks=7, transactions=0, gas=0, head=7)
+            seen.append(rig.node._sync)
+            rig.stop.set()
+            return RestoreReport(genesis_hash=bytes(32), head=7, head_hash=bytes(32))
+
+    archive = newborn.data_dir.with_name("archive.dat")
+    archive.write_bytes(rlp.encode([promised, bytes(32)]))
+    rig = Rig(newborn, newborn.data_dir)
+    monkeypatch.setattr(node, "Restore", Watched)
+    rig.run(restore=archive)
+    assert seen == [first, second]
+    assert rig.node._sync is None
 
 
 # ---- directories that are not as they should be ----------------------------------------------------------------------
