@@ -28,12 +28,12 @@ class RunningNode:
     """
 
     def __init__(self, data_dir: Path, genesis: Path, *flags: str, log: Path | None = None, wait: bool = True) -> None:
-        self._client: httpx.Client | None = None
         self._rpc_url: str | None = None
         self.data_dir = data_dir
         self.genesis = genesis
         self.log = log or data_dir.with_name(data_dir.name + ".log")
         self._output = self.log.with_suffix(".out")
+        self._client = httpx.Client(timeout=30)
         with self.log.open("wb") as errors, self._output.open("wb") as output:
             self.process = subprocess.Popen(
                 self.words(flags),
@@ -63,10 +63,9 @@ class RunningNode:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._client is not None:
-            self._client.close()
         if self.process.poll() is None:
             self.kill()
+        self._client.close()
 
     @property
     def messages(self) -> str:
@@ -128,8 +127,6 @@ class RunningNode:
 
     def rpc_answer(self, request: object) -> Any:
         """Send any JSON document to the JSON-RPC door and return the answer's document."""
-        if self._client is None:
-            self._client = httpx.Client(timeout=30, trust_env=False, verify=False)  # noqa: S501 - no TLS here at all
         return self._client.post(self.rpc_url, json=request).json()
 
     @property

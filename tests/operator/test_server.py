@@ -275,6 +275,27 @@ def test_a_slow_subscriber_loses_the_oldest_heads(growing: GrowingChain, channel
         assert numbers == list(range(10, kept + 10))
 
 
+def test_subscriptions_at_the_same_time_are_limited(
+    growing: GrowingChain, channel_to: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "MOST_SUBSCRIPTIONS", 2)
+    with ServedNode(growing) as node:
+        channel = channel_to(node.address)
+        calls = [subscribe(channel) for _ in range(2)]
+        wait_for(lambda: node.server._subscriptions == 2)
+        assert failure_of(subscribe(channel)) == ("RESOURCE_EXHAUSTED", "2 subscriptions are open")
+        for call in calls:
+            call.cancel()
+
+
+def test_an_empty_database_has_no_status(tmp_path: Path, channel_to: Any) -> None:
+    with _core.Chain.open(tmp_path) as chain, ServedNode(chain) as node:
+        channel = channel_to(node.address)
+        assert refusal(channel, "GetStatus") == ("UNKNOWN", "the chain has no blocks")
+        assert refusal(channel, "BlockByNumber", number=0) == ("UNKNOWN", "block #0 not found")
+        assert list(ask(channel, "PeersList").peers) == []
+
+
 def test_an_address_in_use_is_named(growing: GrowingChain) -> None:
     with ServedNode(growing) as node:
         second = node.run(node._make(growing, 1, {}))

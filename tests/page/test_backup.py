@@ -26,7 +26,7 @@ from polygon_edge.chain.genesis_block import core_rules, genesis_block
 from polygon_edge.chain.rules import rules_of
 from polygon_edge.consensus.head_validators import validators_at_head
 from polygon_edge.execution.append import Appender
-from polygon_edge.execution.sealing import Sealer, SealingRules
+from polygon_edge.execution.sealing import Offer, Sealer, SealingRules
 from polygon_edge.keys.local import LocalKeys
 from polygon_edge.store.data_dir import DataDirectory
 
@@ -52,8 +52,8 @@ class NoTransactions:
         assert len(candidates) == len(outcomes) == 0
 
 
-def seal(chain: FreshChain, blocks: int) -> None:
-    """Seal empty blocks as fast as the machine does, by a clock that runs ahead."""
+def seal(chain: FreshChain, blocks: int, offer: Offer | None = None) -> None:
+    """Seal blocks as fast as the machine does, by a clock that runs ahead; empty ones without an offer."""
     genesis = load_genesis(chain.genesis)
     rules = rules_of(genesis)
     moments = itertools.count(1_600_000_000, 10)
@@ -69,8 +69,8 @@ def seal(chain: FreshChain, blocks: int) -> None:
             snapshots,
             appender,
             LocalKeys(chain.data_dir).validator_key(create=False),
-            NoTransactions(),
-            rules=SealingRules(1, 0),
+            offer or NoTransactions(),
+            rules=SealingRules(4, 0),
             stop=stop,
             clock=lambda: float(next(moments)),
         )

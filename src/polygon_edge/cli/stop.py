@@ -43,7 +43,8 @@ def ignore() -> None:
 
 
 def _handle(number: int, _frame: FrameType | None) -> None:
-    if stop_requested.is_set():
+    # Work that ends by itself sets the event as well: only a signal makes the next one the second.
+    if _caught and stop_requested.is_set():
         # Databases survive this: what is committed is synced, what is not is gone.
         os._exit(FORCED_EXIT_CODE)
     _caught[:] = [signal.Signals(number)]
