@@ -124,8 +124,9 @@ impl Run {
 
     /// Checks the blocks from `start` on against the block before and the validators of each height.
     ///
-    /// `sets` are (first height, addresses), the parent's height included. Returns where the walk ended (the length of
-    /// the run when all hold) and the violation that ended it.
+    /// `sets` are (first height, addresses), the parent's height included. Returns where the walk ended (`stop`, by default
+    /// the length of the run, when all hold) and the violation that ended it.
+    #[pyo3(signature = (rules, start, parent, sets, stop=None))]
     fn verify(
         &self,
         py: Python<'_>,
@@ -133,6 +134,7 @@ impl Run {
         start: usize,
         parent: (u64, PyBackedBytes, u64),
         sets: Vec<(u64, Vec<PyBackedBytes>)>,
+        stop: Option<usize>,
     ) -> PyResult<(usize, Option<Violation>)> {
         let (number, hash, gas_limit) = parent;
         let parent = Parent { number, hash: convert::hash(&hash)?, gas_limit };
@@ -143,7 +145,8 @@ impl Run {
             })
             .collect::<PyResult<Vec<_>>>()?;
         let sets = ValidatorSets::new(sets);
-        let blocks = self.blocks.get(start..).unwrap_or_default();
+        let stop = stop.unwrap_or(usize::MAX).min(self.blocks.len());
+        let blocks = self.blocks.get(start..stop).unwrap_or_default();
         let (held, violation) = py.detach(|| verify_run(&rules.inner, blocks, parent, &sets));
         Ok((start + held, violation.map(|violation| Violation::new(start + held, violation))))
     }
