@@ -363,8 +363,8 @@ class BlsKey:
 def proposer_digest(block_hash: bytes) -> bytes:
     """What the proposer seal of a block signs (§3.5)."""
 
-def committed_digest(block_hash: bytes, round: int | None = None) -> bytes:
-    """What the committed seals of a block sign that was agreed in `round`, none in G1 (§3.5)."""
+def committed_digest(block_hash: bytes, round_number: int | None = None) -> bytes:
+    """What the committed seals of a block sign that was agreed in `round_number`, none in G1 (§3.5)."""
 
 @final
 class Header:
@@ -527,8 +527,8 @@ class Proposal:
         the Go client's words, or "skipped": its sender had failed before it, or the block's gas or time was used up.
         """
 
-    def committed_digest(self, round: int = 0) -> bytes:
-        """What a committed seal signs when the block is agreed in `round`, which counts for nothing in G1 (§3.5)."""
+    def committed_digest(self, round_number: int = 0) -> bytes:
+        """What a committed seal signs when the block is agreed in `round_number`; G1 leaves that out (§3.5)."""
 
     def aggregate(self, seals: Mapping[bytes, bytes]) -> list[bytes]:
         """Add the committed seals of BLS validators, by address, up to what `record` takes: bitmap and aggregate.
@@ -536,8 +536,8 @@ class Proposal:
         Raises ValueError for no seals, one of a stranger, and one that is no signature of 96 bytes.
         """
 
-    def record(self, proposer_seal: bytes, committed_seals: Sequence[bytes], round: int = 0) -> bytes:
-        """Network RLP of the block, agreed in `round`, under these seals.
+    def record(self, proposer_seal: bytes, committed_seals: Sequence[bytes], round_number: int = 0) -> bytes:
+        """Network RLP of the block, agreed in `round_number`, under these seals.
 
         A proposer seal and the committed seals of ECDSA validators are of 65 bytes each; for BLS validators
         `committed_seals` is what `aggregate` gives. Raises ValueError for another length or number.

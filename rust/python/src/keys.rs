@@ -135,9 +135,13 @@ fn proposer_digest<'py>(py: Python<'py>, block_hash: &[u8]) -> PyResult<Bound<'p
     Ok(PyBytes::new(py, seal::proposer_digest(&convert::hash(block_hash)?).as_slice()))
 }
 
-/// What the committed seals of a block sign that was agreed in `round`, none in G1.
+/// What the committed seals of a block sign that was agreed in `round_number`, none in G1.
 #[pyfunction]
-#[pyo3(signature = (block_hash, round=None))]
-fn committed_digest<'py>(py: Python<'py>, block_hash: &[u8], round: Option<u64>) -> PyResult<Bound<'py, PyBytes>> {
-    Ok(PyBytes::new(py, seal::committed_digest(&convert::hash(block_hash)?, round).as_slice()))
+#[pyo3(signature = (block_hash, round_number=None))]
+fn committed_digest<'py>(
+    py: Python<'py>,
+    block_hash: &[u8],
+    round_number: Option<u64>,
+) -> PyResult<Bound<'py, PyBytes>> {
+    Ok(PyBytes::new(py, seal::committed_digest(&convert::hash(block_hash)?, round_number).as_slice()))
 }

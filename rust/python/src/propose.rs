@@ -81,10 +81,10 @@ impl Proposal {
         self.inner.fates.iter().map(ToString::to_string).collect()
     }
 
-    /// What a committed seal signs when the block is agreed in `round`.
-    #[pyo3(signature = (round=0))]
-    fn committed_digest<'py>(&self, py: Python<'py>, round: u64) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, self.inner.agreed(round).digest().as_slice())
+    /// What a committed seal signs when the block is agreed in `round_number`.
+    #[pyo3(signature = (round_number=0))]
+    fn committed_digest<'py>(&self, py: Python<'py>, round_number: u64) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.inner.agreed(round_number).digest().as_slice())
     }
 
     /// The committed seals of BLS validators added up: bitmap and aggregate signature.
@@ -106,14 +106,14 @@ impl Proposal {
         }
     }
 
-    /// Network RLP of the block under these seals, agreed in `round`.
-    #[pyo3(signature = (proposer_seal, committed_seals, round=0))]
+    /// Network RLP of the block under these seals, agreed in `round_number`.
+    #[pyo3(signature = (proposer_seal, committed_seals, round_number=0))]
     fn record<'py>(
         &self,
         py: Python<'py>,
         proposer_seal: &[u8],
         committed_seals: Vec<PyBackedBytes>,
-        round: u64,
+        round_number: u64,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let proposer_seal = seal("proposer seal", proposer_seal, SEAL)?;
         let committed_seals = match (self.inner.no_seals(), committed_seals.as_slice()) {
@@ -132,7 +132,7 @@ impl Proposal {
                 return Err(PyValueError::new_err(problem));
             }
         };
-        let record = py.detach(|| self.inner.record(proposer_seal, committed_seals, round));
+        let record = py.detach(|| self.inner.record(proposer_seal, committed_seals, round_number));
         Ok(PyBytes::new(py, &record))
     }
 }

@@ -128,7 +128,8 @@ class Importer:
                 continue
             plan = self._plan(run, start, number)
             sets = [(number, self._snapshots.validators(number)), *plan.segments] if plan else []
-            held, violation = run.verify(self._rules, start, (number, block_hash, gas_limit), sets)
+            parent = (number, block_hash, gas_limit)
+            held, violation = run.verify(self._rules, start, parent, sets, self._chain.tip_round)
             if plan is not None:
                 self._execute(prepared, start, held, plan)
             if violation is not None and run.identity(held) != self._chain.tip[:2]:
