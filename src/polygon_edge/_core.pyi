@@ -10,16 +10,31 @@ from typing import final
 
 @final
 class Rules:
-    """What a rule of the core depends on: generation ("G1"), chain id, first blocks of forks, legacy quorum's end."""
+    """What a rule of the core depends on: generation ("G1"), chain id, first blocks of forks, legacy quorum's end.
 
-    def __new__(cls, generation: str, chain_id: int, forks: Mapping[str, int], quorum_size_block: int) -> Rules: ...
+    `engine` is "ibft", or "plain" for dev and dummy, whose blocks nobody seals and whose hash covers the whole header
+    (§3.1). `validator_types` are (first height, "ecdsa" or "bls") and `stake` (first height, whether PoS), ascending;
+    below the first entry validators are ECDSA and voted for. Raises ValueError for a name or an order that is not so.
+    """
+
+    def __new__(
+        cls,
+        generation: str,
+        chain_id: int,
+        forks: Mapping[str, int],
+        quorum_size_block: int,
+        *,
+        engine: str = "ibft",
+        validator_types: Sequence[tuple[int, str]] = (),
+        stake: Sequence[tuple[int, bool]] = (),
+    ) -> Rules: ...
 
 @final
 class Genesis:
     """The genesis block, computed from the genesis file's fields without a database (fact sheet §5.5).
 
     `alloc` entries: address, balance (big-endian, none when the key is absent), nonce, code, (slot, value) pairs.
-    Raises ValueError on extra data that is not IBFT's.
+    Raises ValueError on extra data that is not IBFT's, or of another type of validators than block 0 has.
     """
 
     def __new__(
@@ -92,7 +107,8 @@ class Run:
     def votes(self, start: int, stop: int) -> list[tuple[int, bytes, bytes, bytes, bytes]]:
         """The blocks `start` to `stop` (excluded) whose miner field is not 20 zero bytes, in order (§3.7).
 
-        Each as number, hash, proposer (empty where the seal does not recover), miner and nonce as they stand.
+        Each as number, hash, proposer (empty where the seal does not recover), miner and nonce as they stand; none
+        where nobody seals. A candidate is an address, or at a height of BLS validators the RLP of address and key.
         """
 
     def verify(
@@ -101,11 +117,13 @@ class Run:
         start: int,
         parent: tuple[int, bytes, int],
         sets: Sequence[tuple[int, Sequence[bytes]]],
+        parent_round: int | None = None,
         stop: int | None = None,
     ) -> tuple[int, Violation | None]:
         """Check the blocks from `start` on against `parent` (number, hash, gas limit) and each height's validators.
 
-        `sets` are (first height, validators in set order) and cover the parent's height. Returns where the walk ended,
+        `sets` are (first height, validators in set order) and cover the parent's height; a validator is its address, or
+        address and BLS key (20 or 68 bytes). `parent_round` is that of `Chain.tip_round`. Returns where the walk ended,
         which is `stop` (by default the length of the run) when all hold, and the violation that ended it.
         """
 
@@ -191,6 +209,10 @@ class Chain:
         """Number, hash and gas limit of the last executed block, committed or not."""
 
     @property
+    def tip_round(self) -> int | None:
+        """Round in which the last executed block was agreed; none in G1 and where nobody seals."""
+
+    @property
     def state_root(self) -> bytes:
         """Root of the state after the last executed block."""
 
@@ -231,7 +253,10 @@ class Chain:
         """Network RLP of block `number`, as archives and peers carry it (§2.3)."""
 
     def sealed_header(self, number: int) -> tuple[int, bytes, bytes, bytes, bytes, tuple[bytes, ...]]:
-        """Number, hash, proposer, miner, nonce and listed validators; the proposer only where the block votes."""
+        """Number, hash, proposer, miner, nonce and listed validators; the proposer only where the block votes.
+
+        A validator is its address, or address and BLS key (20 or 68 bytes). Where nobody seals nobody is listed.
+        """
 
     def account(self, root: bytes, address: bytes) -> tuple[int, int, bytes, bytes] | None:
         """Nonce, balance, storage root and code hash of `address` in the state `root`."""
@@ -298,8 +323,10 @@ class Chain:
     ) -> Proposal:
         """Build the block after the committed head from `candidates` in their order, for up to `seconds` (§4.8).
 
+        `validators` are of the type of the block's height: addresses, or addresses with BLS keys (20 or 68 bytes).
         `miner` and `nonce` are a vote (§3.7), by default zero bytes. A candidate that is refused leaves no trace.
-        Nothing is written. Raises ValueError for a gas limit or timestamp of 2^63 or more.
+        Nothing is written. Raises ValueError for a gas limit or timestamp of 2^63 or more, for a validator of another
+        type, and where nobody seals.
         """
 
 @final
@@ -372,11 +399,14 @@ class BlsKey:
     def public_key(self) -> bytes:
         """48 bytes, a compressed point of G1."""
 
+    def sign(self, digest: bytes) -> bytes:
+        """Sign a 32-byte digest by the proof-of-possession suite: 96 bytes, a compressed point of G2 (§3.5)."""
+
 def proposer_digest(block_hash: bytes) -> bytes:
     """What the proposer seal of a block signs (§3.5)."""
 
-def committed_digest(block_hash: bytes) -> bytes:
-    """What the committed seals of a G1 block sign (§3.5)."""
+def committed_digest(block_hash: bytes, round_number: int | None = None) -> bytes:
+    """What the committed seals of a block sign that was agreed in `round_number`, none in G1 (§3.5)."""
 
 @final
 class Header:
@@ -539,5 +569,18 @@ class Proposal:
         the Go client's words, or "skipped": its sender had failed before it, or the block's gas or time was used up.
         """
 
-    def record(self, proposer_seal: bytes, committed_seals: Sequence[bytes]) -> bytes:
-        """Network RLP of the block under these seals of 65 bytes each. Raises ValueError for another length."""
+    def committed_digest(self, round_number: int = 0) -> bytes:
+        """What a committed seal signs when the block is agreed in `round_number`; G1 leaves that out (§3.5)."""
+
+    def aggregate(self, seals: Mapping[bytes, bytes]) -> list[bytes]:
+        """Add the committed seals of BLS validators, by address, up to what `record` takes: bitmap and aggregate.
+
+        Raises ValueError for no seals, one of a stranger, and one that is no signature of 96 bytes.
+        """
+
+    def record(self, proposer_seal: bytes, committed_seals: Sequence[bytes], round_number: int = 0) -> bytes:
+        """Network RLP of the block, agreed in `round_number`, under these seals.
+
+        A proposer seal and the committed seals of ECDSA validators are of 65 bytes each; for BLS validators
+        `committed_seals` is what `aggregate` gives. Raises ValueError for another length or number.
+        """

@@ -90,12 +90,7 @@ fn recovery(criterion: &mut Criterion) {
 
 fn prepare(criterion: &mut Criterion) {
     let records = records("v0.6.3/poa-ecdsa/full.dat");
-    let rules = Rules {
-        generation: Generation::G1,
-        chain_id: 10631,
-        forks: Forks { eip155: Some(0), ..Forks::default() },
-        quorum_size_block: 0,
-    };
+    let rules = Rules::new(Generation::G1, 10631, Forks { eip155: Some(0), ..Forks::default() });
     let mut group = criterion.benchmark_group("prepare");
     group.throughput(Throughput::Elements(records.len() as u64));
     group.bench_function("a run of recorded blocks, all cores", |bencher| {

@@ -1,5 +1,7 @@
 //! Generation and fork flags as plain values; every rule that depends on a height asks here.
 
+use crate::{extra::ValidatorType, seal};
+
 /// The three mutually unreadable generations of Polygon Edge IBFT chains (fact sheet §0).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Generation {
@@ -75,6 +77,16 @@ impl Forks {
     }
 }
 
+/// How blocks are agreed on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Engine {
+    /// Validators seal; the hash leaves out their seals (§3.1).
+    #[default]
+    Ibft,
+    /// `dev` and `dummy`: nobody seals, the hash covers the whole header.
+    Plain,
+}
+
 /// Everything about a chain that a rule may depend on, chosen once from the genesis file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
@@ -86,4 +98,75 @@ pub struct Rules {
     pub forks: Forks,
     /// Blocks below this height use the legacy quorum 2F+1 (`quorumSizeBlockNum`).
     pub quorum_size_block: u64,
+    /// Who seals.
+    pub engine: Engine,
+    /// The validators' type by the height it starts at, ascending; ECDSA below the first entry.
+    pub validator_types: Vec<(u64, ValidatorType)>,
+    /// Whether validators are those who stake (PoS), by the height it starts at, ascending; they are voted for (PoA)
+    /// below the first entry.
+    pub stake: Vec<(u64, bool)>,
+}
+
+impl Rules {
+    /// The rules of a chain with nothing in its genesis file but a chain id and forks.
+    pub const fn new(generation: Generation, chain_id: u64, forks: Forks) -> Self {
+        Self {
+            generation,
+            chain_id,
+            forks,
+            quorum_size_block: 0,
+            engine: Engine::Ibft,
+            validator_types: Vec::new(),
+            stake: Vec::new(),
+        }
+    }
+
+    /// The type of the validators of block `number`: that of its list and of its committed seals (§3.3).
+    pub fn validator_type(&self, number: u64) -> ValidatorType {
+        in_force(&self.validator_types, number).unwrap_or(ValidatorType::Ecdsa)
+    }
+
+    /// The type of the parent seals in block `number`: that of the block before (§3.3).
+    pub fn parent_type(&self, number: u64) -> ValidatorType {
+        self.validator_type(number.saturating_sub(1))
+    }
+
+    /// Whether the validators of block `number` are those who stake. Their blocks do not vote: the nonce is free (§3.7).
+    pub fn proof_of_stake(&self, number: u64) -> bool {
+        in_force(&self.stake, number).unwrap_or(false)
+    }
+
+    /// Seals that block `number` needs of `size` validators (§5.4).
+    pub fn quorum(&self, number: u64, size: usize) -> usize {
+        seal::quorum(size, number < self.quorum_size_block)
+    }
+}
+
+/// The entry with the greatest start up to `number`, of entries that ascend.
+fn in_force<T: Copy>(entries: &[(u64, T)], number: u64) -> Option<T> {
+    let after = entries.partition_point(|(first, _)| *first <= number);
+    after.checked_sub(1).map(|index| entries[index].1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_holds_at_a_height_is_the_last_entry_that_has_started() {
+        let rules = Rules {
+            quorum_size_block: 50,
+            validator_types: vec![(0, ValidatorType::Ecdsa), (20, ValidatorType::Bls), (40, ValidatorType::Ecdsa)],
+            stake: vec![(30, true)],
+            ..Rules::new(Generation::G1, 1, Forks::default())
+        };
+        let types = [0, 19, 20, 21, 39, 40, 41].map(|number| rules.validator_type(number));
+        let (ecdsa, bls) = (ValidatorType::Ecdsa, ValidatorType::Bls);
+        assert_eq!(types, [ecdsa, ecdsa, bls, bls, bls, ecdsa, ecdsa]);
+        assert_eq!([0, 20, 21, 40, 41].map(|number| rules.parent_type(number)), [ecdsa, ecdsa, bls, bls, ecdsa]);
+        assert_eq!([0, 29, 30, u64::MAX].map(|number| rules.proof_of_stake(number)), [false, false, true, true]);
+        assert_eq!([49, 50].map(|number| rules.quorum(number, 6)), [3, 4]);
+        let plain = Rules::new(Generation::G1, 1, Forks::default());
+        assert_eq!((plain.validator_type(7), plain.proof_of_stake(7)), (ecdsa, false));
+    }
 }

@@ -169,7 +169,7 @@ impl Ledger {
         self.ancestors.push_back(prepared.hash);
         self.context = Some(context);
         self.head = Head {
-            parent: Parent { number: header.number, hash: prepared.hash, gas_limit: header.gas_limit },
+            parent: Parent::of(prepared),
             state_root,
             total_difficulty: self.head.total_difficulty + U256::from(header.difficulty),
         };

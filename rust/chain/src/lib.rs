@@ -6,6 +6,7 @@
 
 pub use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 
+pub mod aggregate;
 pub mod block;
 pub mod bls;
 pub mod doubt;

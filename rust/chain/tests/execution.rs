@@ -72,7 +72,7 @@ fn rules(generation: Generation, eip150: bool) -> Rules {
         byzantium: Some(0),
         ..Forks::default()
     };
-    Rules { generation, chain_id: 100, forks, quorum_size_block: 0 }
+    Rules::new(generation, 100, forks)
 }
 
 fn block() -> BlockContext {

@@ -7,6 +7,7 @@ use polygon_edge_chain::{
     Address, B256, Bytes, U256,
     block::{Block, Header},
     execute::{BlockContext, Candidate, Executor, Fate, GenesisAccount, genesis_changes},
+    extra::{Seals, Validator},
     forks::{Forks, Generation, Rules},
     genesis::GenesisFields,
     hash,
@@ -96,7 +97,7 @@ impl World {
             istanbul: Some(0),
             ..Forks::default()
         };
-        let rules = Rules { generation: Generation::G1, chain_id: 100, forks, quorum_size_block: 0 };
+        let rules = Rules::new(Generation::G1, 100, forks);
         let rich = |balance: u64| GenesisAccount { balance: Some(U256::from(balance)), ..GenesisAccount::default() };
         let contract = |code: Vec<u8>| GenesisAccount { nonce: 1, code: code.into(), ..GenesisAccount::default() };
         let mut alloc = vec![
@@ -135,7 +136,7 @@ impl World {
             coinbase: COINBASE,
             timestamp: 1000,
             gas_limit,
-            validators: vec![COINBASE],
+            validators: vec![Validator { address: COINBASE, bls_public_key: None }],
             miner: Bytes::from_static(&[0; 20]),
             nonce: [0; 8],
         };
@@ -447,7 +448,7 @@ fn an_executor_builds_the_same_block_again() {
     let second = world.build_by(&mut executor, &candidates, 1 << 30, &mut never());
     assert_eq!(first.hash, second.hash);
     let seal = Bytes::from(vec![7; 65]);
-    let record = Bytes::from(first.record(seal.clone(), vec![seal]));
+    let record = Bytes::from(first.record(seal.clone(), Seals::Ecdsa(vec![seal]), 0));
     let block = Block::decode(&record).unwrap();
     assert_eq!(block.transactions, first.block.transactions);
     assert_ne!(block.header.extra_data, first.block.header.extra_data);

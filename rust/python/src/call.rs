@@ -7,7 +7,6 @@ use polygon_edge_chain::{
     block::Header,
     evm::Status,
     execute::{self, BlockContext, CallMessage, ExecutionError, Executor},
-    extra::ValidatorType,
     forks::Rules,
     journal::Fault,
     run,
@@ -70,13 +69,12 @@ pub(crate) fn canonical_hash(blocks: &BlockReader, number: u64) -> Result<B256, 
     Ok(hash.unwrap_or_default())
 }
 
-/// Receiver of fees: who sealed the block. Nobody sealed block 0; there it is the genesis file's `coinbase`.
+/// Receiver of fees, as when the block was executed. Nobody sealed block 0; there it is the genesis file's `coinbase`.
 fn coinbase(header: &Header, hash: &B256, rules: &Rules) -> Option<Address> {
     if header.number == 0 {
         return Some(Address::try_from(header.miner.as_ref()).unwrap_or_default());
     }
-    let (_, extra) = run::ibft_hash(header, rules.generation, ValidatorType::Ecdsa);
-    run::proposer(hash, &extra.ok()?)
+    run::fee_receiver(rules, hash, header)
 }
 
 #[pymethods]

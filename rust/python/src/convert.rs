@@ -1,6 +1,6 @@
 //! Values of fixed size between Python and the core.
 
-use polygon_edge_chain::{Address, B256, U256};
+use polygon_edge_chain::{Address, B256, U256, extra::Validator};
 use pyo3::{
     exceptions::PyValueError,
     prelude::*,
@@ -15,6 +15,12 @@ pub fn address(bytes: &[u8]) -> PyResult<Address> {
 /// A hash from exactly 32 bytes.
 pub fn hash(bytes: &[u8]) -> PyResult<B256> {
     B256::try_from(bytes).map_err(|_| wrong_length("hash", 32, bytes.len()))
+}
+
+/// A validator from its address, or from its address and BLS key: 20 or 68 bytes.
+pub fn validator(bytes: &[u8]) -> PyResult<Validator> {
+    Validator::from_bytes(bytes)
+        .ok_or_else(|| PyValueError::new_err(format!("validator: expected 20 or 68 bytes, found {}", bytes.len())))
 }
 
 /// A Python integer from a magnitude, big-endian.

@@ -149,7 +149,8 @@ class Importer:
             voting_end = start + plan.last - plan.first + 1
             # A block whose vote breaks a rule may break an earlier one.
             stop = voting_end if plan.refusal is None else voting_end + 1
-        held, violation = run.verify(self._rules, start, (number, block_hash, gas_limit), sets, stop)
+        parent = (number, block_hash, gas_limit)
+        held, violation = run.verify(self._rules, start, parent, sets, self._chain.tip_round, stop)
         held = min(held, voting_end)
         doubt = None
         if plan is not None:

@@ -210,7 +210,7 @@ fn read_genesis(folder: &Path, generation: Generation) -> Chain {
     let extra = rlp::parse(&extra[32..]).unwrap();
     let validators = extra.list("extra").unwrap().next().unwrap();
     let validator = validators.list("validators").unwrap().next().unwrap().address("validator").unwrap();
-    Chain { rules: Rules { generation, chain_id, forks, quorum_size_block: 0 }, alloc, validator }
+    Chain { rules: Rules::new(generation, chain_id, forks), alloc, validator }
 }
 
 fn read_receipts(folder: &Path) -> Vec<Value> {
