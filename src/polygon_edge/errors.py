@@ -281,7 +281,9 @@ class StakingContractError(PolygonEdgeError):
         self.number = number
         self.expected = expected
         self.found = found
-        super().__init__(_where(f"validators of the staking contract after block {number}", _comparison(expected, found)))
+        super().__init__(
+            _where(f"validators of the staking contract after block {number}", _comparison(expected, found))
+        )
 
 
 class GenesisError(PolygonEdgeError):

@@ -153,17 +153,6 @@ fn hold_together(claims: &[Claim]) -> bool {
     pairing.finalverify(None)
 }
 
-/// A public key: a point of the group, which was checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PublicKey(min_pk::PublicKey);
-
-impl PublicKey {
-    /// Reads a compressed key; none for anything but a point of the group other than zero.
-    pub fn from_bytes(bytes: &[u8; 48]) -> Option<Self> {
-        min_pk::PublicKey::key_validate(bytes).ok().map(Self)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use alloy_primitives::hex;

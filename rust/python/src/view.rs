@@ -19,8 +19,8 @@ pub fn is_bls_public_key(key: &[u8]) -> bool {
 impl Chain {
     /// Executes a call from the zero address on the state after block `number`, the last executed one or a committed one,
     /// in the context of that block but for nobody's benefit: as the Go client asks the staking contract.
-    #[pyo3(signature = (number, *, to, input, gas))]
-    fn view(&self, py: Python<'_>, number: u64, to: &[u8], input: &[u8], gas: u64) -> PyResult<CallOutcome> {
+    #[pyo3(name = "view", signature = (number, *, to, input, gas))]
+    fn view_contract(&self, py: Python<'_>, number: u64, to: &[u8], input: &[u8], gas: u64) -> PyResult<CallOutcome> {
         let message = CallMessage {
             from: Address::ZERO,
             to: Some(convert::address(to)?),

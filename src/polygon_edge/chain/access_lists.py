@@ -1,4 +1,4 @@
-"""The access lists of later chains: their names, their addresses, and what they put into the genesis state (§5.5, §6.9).
+"""The access lists of later chains: their names, addresses, and what they put into the genesis state (§5.5, §6.9).
 
 What they forbid is decided in the core.
 """

@@ -60,8 +60,8 @@ class GenesisAccount:
 class Params:
     """Chain parameters. `forks` maps a fork's name to its first block; a fork that is absent never starts.
 
-    `burn_contracts` are (first block, 20-byte address), ascending. The whitelist is the pool's, the access lists are the
-    chain's.
+    `burn_contracts` are (first block, 20-byte address), ascending. The whitelist is the pool's, the access lists are
+    the chain's.
     """
 
     chain_id: int
@@ -197,8 +197,8 @@ def _generation(params: Value, asked: Generation | None) -> Generation:
         if asked is Generation.G3:
             raise forks.refuse("forks as objects, or a block time: --generation G3 was given", "neither")
         return asked or Generation.G1
-    if asked not in {None, Generation.G3}:
-        raise decisive.refuse(f"no such value before G3: --generation {asked.value} was given" if asked else "")
+    if asked is not None and asked is not Generation.G3:
+        raise decisive.refuse(f"no such value before G3: --generation {asked.value} was given")
     return Generation.G3
 
 

@@ -104,5 +104,7 @@ def initial_validators(genesis: Genesis) -> ValidatorSet:
         raise GenesisError(genesis.file, path, "distinct validators, at least one", f"{len(validators)} validators")
     entry = schedule_of(genesis.params.engine).at(0).entry
     if entry is not None and type_of(validators) != entry.validator_type:
-        raise GenesisError(genesis.file, path, f"{entry.validator_type} validators", f"{type_of(validators)} validators")
+        raise GenesisError(
+            genesis.file, path, f"{entry.validator_type} validators", f"{type_of(validators)} validators"
+        )
     return validators

@@ -65,6 +65,11 @@ class Schedule:
         """Whether votes are counted at some height, so that there are snapshots."""
         return any(regime.counts_votes for regime in self.regimes)
 
+    @property
+    def has_bls(self) -> bool:
+        """Whether validators have BLS keys at some height."""
+        return any(regime.entry is not None and regime.entry.validator_type == "bls" for regime in self.regimes)
+
     def contract_height(self, number: int, entry: ForkEntry) -> int:
         """Return the block in whose state the contract tells the validators of block `number` under `entry` (§6.11)."""
         begin = number // self.epoch_size * self.epoch_size

@@ -87,6 +87,12 @@ class Engine:
             raise UncoveredBlockError(number)
         return snapshot_at(self.state.snapshots, number - 1).validators
 
+    def must_be_empty(self, number: int) -> bool:
+        """Whether block `number` ends an epoch in which it may hold no transactions (§6.11)."""
+        if not self.schedule.regimes or number == 0 or number % self.schedule.epoch_size:
+            return False
+        return self.schedule.at(number).ends_epochs_empty
+
     def _staked_at(self, number: int, regime: Regime) -> ValidatorSet:
         if regime.entry is None or self._staked is None:
             raise UncoveredBlockError(number)

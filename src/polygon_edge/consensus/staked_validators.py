@@ -68,9 +68,7 @@ class StakedValidators:
             if len(keys) < len(addresses):
                 raise StakingContractError(number, f"{len(addresses)} BLS public keys", f"{len(keys)}")
             validators = tuple(
-                address + key
-                for address, key in zip(addresses, keys, strict=False)
-                if _core.is_bls_public_key(key)
+                address + key for address, key in zip(addresses, keys, strict=False) if _core.is_bls_public_key(key)
             )
         if not are_distinct(validators):
             raise StakingContractError(number, "validators of different addresses", "an address twice")

@@ -115,8 +115,8 @@ def _number(snapshot: Snapshot) -> int:
 def candidate_of(vote: Vote, validator_type: ValidatorType) -> bytes:
     """Return whom a vote is about, as a validator, from the miner field (§3.7).
 
-    On a chain of BLS seals a key of another length than 48 bytes is kept as it is: such a candidate can be voted for, as
-    in Go, but cannot become a validator. Raises BlockRuleError for a field that holds no validator.
+    On a chain of BLS seals a key of another length than 48 bytes is kept as it is: such a candidate can be voted for,
+    as in Go, but cannot become a validator. Raises BlockRuleError for a field that holds no validator.
     """
     if validator_type == "ecdsa":
         return vote.miner.rjust(ADDRESS_SIZE, b"\0")[-ADDRESS_SIZE:]
@@ -233,12 +233,23 @@ def count_votes(
     """
     first, last = blocks
     snapshots = list(state.snapshots)
+
+    def end_epochs(current: Snapshot, end: int, number: int) -> tuple[int, Snapshot]:
+        """Close the epochs that end at `end` and up to `number`; return the next end and the snapshot that holds."""
+        while end <= number:
+            if current.ballots:
+                current = Snapshot(end, hash_of(end), None, current.validators)
+                snapshots.append(current)
+            prune(snapshots, end, epoch_size)
+            end += epoch_size
+        return end, current
+
     current = snapshot_at(snapshots, first - 1)
     segments = [Segment(first, current.validators)]
     refusal: BlockRuleError | None = None
     next_end = -(-first // epoch_size) * epoch_size
     for vote in votes:
-        next_end, current = _end_epochs(snapshots, current, next_end, vote.number, hash_of, epoch_size)
+        next_end, current = end_epochs(current, next_end, vote.number)
         if vote.number % epoch_size == 0:
             continue
         try:
@@ -252,24 +263,8 @@ def count_votes(
         if changed.validators != current.validators and vote.number < last:
             segments.append(Segment(vote.number + 1, changed.validators))
         current = changed
-    _end_epochs(snapshots, current, next_end, last, hash_of, epoch_size)
+    end_epochs(current, next_end, last)
     return Count(last, tuple(segments), refusal, SnapshotState(tuple(snapshots), last))
-
-
-def _end_epochs(
-    snapshots: list[Snapshot], current: Snapshot, end: int, number: int, hash_of: HashOf, epoch_size: int
-) -> tuple[int, Snapshot]:
-    """Close the epochs that end at `end` and up to `number`.
-
-    Return the next end and the snapshot that then holds.
-    """
-    while end <= number:
-        if current.ballots:
-            current = Snapshot(end, hash_of(end), None, current.validators)
-            snapshots.append(current)
-        prune(snapshots, end, epoch_size)
-        end += epoch_size
-    return end, current
 
 
 class SealedHeader(NamedTuple):

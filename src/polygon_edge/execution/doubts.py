@@ -1,6 +1,7 @@
 """What the Go client forgets to check of a block, and what becomes of a block that would not have stood the check.
 
-Such blocks are valid: chains that have them are followed. They are warned of, or refused where the operator asks for it.
+Such blocks are valid: chains that have them are followed. They are warned of, or refused where the operator asks for
+it.
 """
 
 from __future__ import annotations

@@ -92,8 +92,8 @@ class Importer:
     """Takes prepared runs on top of the chain's head.
 
     `stop` is looked at between parts of a run: once set, `import_run` raises StoppedBySignalError at a block boundary.
-    `is_strict` refuses blocks that keep every rule and are doubtful all the same (see `doubts`); `source_name` is named in
-    errors.
+    `is_strict` refuses blocks that keep every rule and are doubtful all the same (see `doubts`); `source_name` is named
+    in errors.
     """
 
     def __init__(
