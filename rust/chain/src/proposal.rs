@@ -19,6 +19,9 @@ use crate::{
     verify::{EMPTY_UNCLES_HASH, ISTANBUL_DIGEST},
 };
 
+/// Bytes of a candidate with a BLS key: the RLP of both (§3.7).
+const BLS_CANDIDATE: usize = 72;
+
 /// The block that a proposal follows.
 #[derive(Clone, Debug)]
 pub struct Predecessor {
@@ -39,7 +42,7 @@ pub struct Terms {
     pub gas_limit: u64,
     /// Validators of the block, in set order, with keys at a height of BLS validators.
     pub validators: Vec<Validator>,
-    /// The candidate of a vote, else 20 zero bytes (§3.7).
+    /// The candidate of a vote, an address or for BLS validators the RLP of address and key; else 20 zero bytes (§3.7).
     pub miner: Bytes,
     /// The direction of a vote, else zero.
     pub nonce: [u8; 8],
@@ -64,6 +67,14 @@ pub enum ProposalError {
         validator: Validator,
         /// What the height asks for.
         expected: &'static str,
+    },
+    /// The miner field is no candidate of the height.
+    #[error("miner: expected {expected} bytes, found {found}")]
+    Miner {
+        /// As many bytes as it may have.
+        expected: &'static str,
+        /// As many as it has.
+        found: usize,
     },
     /// The extra data of the block before cannot be decoded.
     #[error("extra data of block {number}: {error}")]
@@ -108,6 +119,7 @@ impl Proposal {
         let rules = executor.rules().clone();
         let generation = rules.generation;
         let number = parent.header.number + 1;
+        candidate(&rules, number, &terms.miner)?;
         let extra = unsealed_extra(&rules, parent, terms.validators)?;
         let context = BlockContext {
             number,
@@ -185,6 +197,15 @@ impl Proposal {
 
     fn written(&self, round: u64) -> Option<u64> {
         (self.generation != Generation::G1).then_some(round)
+    }
+}
+
+/// Whether `miner` can be the candidate of a vote in block `number`, or none.
+fn candidate(rules: &Rules, number: u64, miner: &Bytes) -> Result<(), ProposalError> {
+    match (rules.validator_type(number), miner.len()) {
+        (_, 20) | (ValidatorType::Bls, BLS_CANDIDATE) => Ok(()),
+        (ValidatorType::Ecdsa, found) => Err(ProposalError::Miner { expected: "20", found }),
+        (ValidatorType::Bls, found) => Err(ProposalError::Miner { expected: "20 or 72", found }),
     }
 }
 
