@@ -268,7 +268,7 @@ fn seal_bits(seal: &Bytes) -> Vec<usize> {
     (0..last).collect()
 }
 
-fn every_change(extra: &Extra) -> Vec<Change> {
+fn every_change(extra: &Extra, parent: &Extra) -> Vec<Change> {
     let mut changes: Vec<Change> = Vec::new();
     let mut add = |what: String, rule: Rule, change: Box<dyn Fn(&mut Extra)>| changes.push((what, rule, change));
     for (index, validator) in extra.validators.iter().enumerate() {
@@ -298,12 +298,12 @@ fn every_change(extra: &Extra) -> Vec<Change> {
     let own = |extra: &mut Extra, seals: Seals| extra.committed_seals = seals;
     let parents = |extra: &mut Extra, seals: Seals| extra.parent_committed_seals = Some(seals);
     let slots = [
-        (Some(&extra.committed_seals), Rule::CommittedSeals, own as fn(&mut Extra, Seals)),
-        (extra.parent_committed_seals.as_ref(), Rule::ParentSeals, parents),
+        (Some(&extra.committed_seals), extra, Rule::CommittedSeals, own as fn(&mut Extra, Seals)),
+        (extra.parent_committed_seals.as_ref(), parent, Rule::ParentSeals, parents),
     ];
-    for (seals, rule, put) in slots {
+    for (seals, by, rule, put) in slots {
         let Some(seals) = seals else { continue };
-        for (what, changed) in changed_seals(seals, extra.validators.len()) {
+        for (what, changed) in changed_seals(seals, by.validators.len()) {
             add(format!("{} {what}", rule.name()), rule, Box::new(move |extra| put(extra, changed.clone())));
         }
     }
@@ -374,7 +374,7 @@ fn a_changed_bit_of_lists_seals_bitmaps_keys_and_rounds_breaks_its_rule() {
             let parent = Parent::of(before);
             let header = Block::decode(&records[1]).unwrap().header;
             let extra = run::extra_of(&network.rules, &header).unwrap();
-            let changes = every_change(&extra);
+            let changes = every_change(&extra, before.extra.as_ref().unwrap());
             assert!(changes.len() > 500, "{name}, block {number}");
             // Each by itself: in a run the first that breaks would hide the others.
             let step = env::var("POLYGON_EDGE_EVERY_BIT").map_or(29, |_| 1);
