@@ -1,5 +1,9 @@
 //! Generation and fork flags as plain values; every rule that depends on a height asks here.
 
+use alloy_primitives::Address;
+
+use crate::{execute::Deployment, transaction::Form};
+
 /// The three mutually unreadable generations of Polygon Edge IBFT chains (fact sheet §0).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Generation {
@@ -75,6 +79,23 @@ impl Forks {
     }
 }
 
+/// The access lists that a chain has (G3, §6.9).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AccessLists {
+    /// `contractDeployerAllowList`
+    pub deployer_allow: bool,
+    /// `contractDeployerBlockList`
+    pub deployer_block: bool,
+    /// `transactionsAllowList`
+    pub transactions_allow: bool,
+    /// `transactionsBlockList`
+    pub transactions_block: bool,
+    /// `bridgeAllowList`
+    pub bridge_allow: bool,
+    /// `bridgeBlockList`
+    pub bridge_block: bool,
+}
+
 /// Everything about a chain that a rule may depend on, chosen once from the genesis file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
@@ -86,4 +107,62 @@ pub struct Rules {
     pub forks: Forks,
     /// Blocks below this height use the legacy quorum 2F+1 (`quorumSizeBlockNum`).
     pub quorum_size_block: u64,
+    /// Contracts that a block puts into the state after its transactions, by height (§6.11).
+    pub deployments: Vec<(u64, Deployment)>,
+    /// Receivers of the base fee by the block they start at (G3, §5.4).
+    pub burn_contracts: Vec<(u64, Address)>,
+    /// Which access lists there are (G3).
+    pub access_lists: AccessLists,
+}
+
+impl Rules {
+    /// The rules of a chain with nothing in its genesis file but a chain id and forks.
+    pub const fn new(generation: Generation, chain_id: u64, forks: Forks) -> Self {
+        Self {
+            generation,
+            chain_id,
+            forks,
+            quorum_size_block: 0,
+            deployments: Vec::new(),
+            burn_contracts: Vec::new(),
+            access_lists: AccessLists {
+                deployer_allow: false,
+                deployer_block: false,
+                transactions_allow: false,
+                transactions_block: false,
+                bridge_allow: false,
+                bridge_block: false,
+            },
+        }
+    }
+
+    /// The flags at block `number`, without those that the generation does not know: a `london` of G2 does nothing.
+    pub fn flags(&self, number: u64) -> ForkFlags {
+        let flags = self.forks.at(number);
+        let known = self.generation == Generation::G3;
+        ForkFlags {
+            london: flags.london && known,
+            london_fix: flags.london_fix && known,
+            tx_hash_with_type: flags.tx_hash_with_type && known,
+            ..flags
+        }
+    }
+
+    /// How transactions of block `number` are read and hashed (§2.5).
+    pub fn transaction_form(&self, number: u64) -> Form {
+        Form { generation: self.generation, hashed_with_type: self.flags(number).tx_hash_with_type }
+    }
+
+    /// Who receives the base fee of block `number`: the entry with the greatest start up to it; below the first start,
+    /// the one with the greatest start of all (§5.4). None where no entry is.
+    pub fn burn_contract(&self, number: u64) -> Option<Address> {
+        let started = self.burn_contracts.iter().filter(|(first, _)| *first <= number).max_by_key(|(first, _)| *first);
+        let entry = started.or_else(|| self.burn_contracts.iter().max_by_key(|(first, _)| *first));
+        entry.map(|(_, address)| *address)
+    }
+
+    /// What block `number` puts into the state after its transactions, if anything.
+    pub fn deployment(&self, number: u64) -> Option<&Deployment> {
+        self.deployments.iter().find(|(height, _)| *height == number).map(|(_, deployment)| deployment)
+    }
 }
