@@ -15,6 +15,7 @@ use crate::{
     seal::Agreed,
     state::StateError,
     state_trie::StateTrie,
+    transaction::transactions_root,
     trie::ordered_root,
     verify::{EMPTY_UNCLES_HASH, ISTANBUL_DIGEST},
 };
@@ -134,7 +135,6 @@ impl Proposal {
 
         let included = candidates.iter().zip(&built.fates).filter(|(_, fate)| **fate == Fate::Included);
         let transactions: Vec<_> = included.map(|(candidate, _)| candidate.transaction.clone()).collect();
-        let payloads: Vec<&[u8]> = transactions.iter().map(|transaction| transaction.payload.as_ref()).collect();
         let receipts: Vec<Vec<u8>> = built
             .outcome
             .receipts
@@ -151,7 +151,7 @@ impl Proposal {
             uncles_hash: EMPTY_UNCLES_HASH,
             miner: terms.miner,
             state_root,
-            transactions_root: ordered_root(&payloads),
+            transactions_root: transactions_root(&transactions, executor.rules().transaction_form(number)),
             receipts_root: ordered_root(&receipts),
             // §2.6: never filled, and covered by the hash.
             logs_bloom: Box::new([0; 256]),
