@@ -14,7 +14,13 @@ class Rules:
 
     `engine` is "ibft", or "plain" for dev and dummy, whose blocks nobody seals and whose hash covers the whole header
     (§3.1). `validator_types` are (first height, "ecdsa" or "bls") and `stake` (first height, whether PoS), ascending;
-    below the first entry validators are ECDSA and voted for. Raises ValueError for a name or an order that is not so.
+    below the first entry validators are ECDSA and voted for.
+
+    `deployments` are contracts that a block puts into the state after its transactions (§6.11): height, address, code,
+    (slot, value) pairs, balance. `burn_contracts` are the receivers of the base fee by first block (§5.4). `access_lists`
+    names those that the chain has: "deployer-allow", "deployer-block", "transactions-allow", "transactions-block",
+    "bridge-allow", "bridge-block" (§6.9). Numbers in bytes are big-endian. Raises ValueError for an unknown
+    name and for heights that do not ascend.
     """
 
     def __new__(
@@ -27,6 +33,9 @@ class Rules:
         engine: str = "ibft",
         validator_types: Sequence[tuple[int, str]] = (),
         stake: Sequence[tuple[int, bool]] = (),
+        deployments: Sequence[tuple[int, bytes, bytes, Sequence[tuple[bytes, bytes]], bytes]] = (),
+        burn_contracts: Sequence[tuple[int, bytes]] = (),
+        access_lists: Sequence[str] = (),
     ) -> Rules: ...
 
 @final
@@ -448,14 +457,27 @@ def decode_header(raw: bytes) -> Header:
 
 @final
 class Transaction:
-    """A legacy transaction (§2.4). `to` is none where it creates a contract; `raw` is its canonical RLP.
+    """A transaction (§2.4). `to` is none where it creates a contract; `raw` is its canonical form, a type byte first.
 
-    `gas_price`, `value`, `r` and `s` beyond 256 bits read as 2^256-1; `v` is of any size. `raw` keeps all as they are.
+    Prices, caps, `value`, `r` and `s` beyond 256 bits read as 2^256-1; `v` is of any size. `raw` keeps all as they are.
     """
 
     @property
     def hash(self) -> bytes:
-        """K(raw)."""
+        """K(raw), except that before `txHashWithType` a typed one is hashed without type and chain id (§2.5)."""
+
+    @property
+    def type(self) -> int:
+        """0 (legacy), 2 (dynamic fee) or 0x7f (state)."""
+
+    @property
+    def chain_id(self) -> int | None:
+        """Of a dynamic fee, as are the caps: none elsewhere. `gas_price` is 0 there."""
+
+    @property
+    def gas_tip_cap(self) -> int | None: ...
+    @property
+    def gas_fee_cap(self) -> int | None: ...
 
     @property
     def sender(self) -> bytes | None: ...
@@ -487,8 +509,11 @@ def decode_transaction(rules: Rules, number: int, raw: bytes) -> Transaction:
     Raises ValueError that names the field and its byte. The interpreter lock is released.
     """
 
-def decode_body(raw: bytes) -> list[Transaction]:
-    """Decode a stored body (§2.7); senders are as stored, none where 20 zero bytes stand. Raises ValueError."""
+def decode_body(raw: bytes, rules: Rules | None = None, number: int = 0) -> list[Transaction]:
+    """Decode the stored body of block `number` (§2.7); senders are as stored, none where 20 zero bytes stand.
+
+    Without rules it is read as of G1, where no transaction has a type. Raises ValueError.
+    """
 
 @final
 class Log:

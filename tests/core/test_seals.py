@@ -234,7 +234,7 @@ def test_what_cannot_be_sealed_or_added_up_is_told(tmp_path: Path) -> None:
 
 def test_a_bls_signature_is_that_of_the_suite_of_the_go_client() -> None:
     # The IETF draft's proof-of-possession suite, by another library.
-    from py_ecc.bls import G2ProofOfPossession  # noqa: PLC0415 - slow to import, and used here only
+    from py_ecc.bls.ciphersuites import G2ProofOfPossession  # noqa: PLC0415 - slow to import, and used here only
 
     key = _core.BlsKey((7).to_bytes(32, "big"))
     digest = keccak(b"block")

@@ -1,6 +1,8 @@
 //! Generation and fork flags as plain values; every rule that depends on a height asks here.
 
-use crate::{extra::ValidatorType, seal};
+use alloy_primitives::Address;
+
+use crate::{execute::Deployment, extra::ValidatorType, seal, transaction::Form};
 
 /// The three mutually unreadable generations of Polygon Edge IBFT chains (fact sheet §0).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -87,6 +89,23 @@ pub enum Engine {
     Plain,
 }
 
+/// The access lists that a chain has (G3, §6.9).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AccessLists {
+    /// `contractDeployerAllowList`
+    pub deployer_allow: bool,
+    /// `contractDeployerBlockList`
+    pub deployer_block: bool,
+    /// `transactionsAllowList`
+    pub transactions_allow: bool,
+    /// `transactionsBlockList`
+    pub transactions_block: bool,
+    /// `bridgeAllowList`
+    pub bridge_allow: bool,
+    /// `bridgeBlockList`
+    pub bridge_block: bool,
+}
+
 /// Everything about a chain that a rule may depend on, chosen once from the genesis file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
@@ -105,6 +124,12 @@ pub struct Rules {
     /// Whether validators are those who stake (PoS), by the height it starts at, ascending; they are voted for (PoA)
     /// below the first entry.
     pub stake: Vec<(u64, bool)>,
+    /// Contracts that a block puts into the state after its transactions, by height (§6.11).
+    pub deployments: Vec<(u64, Deployment)>,
+    /// Receivers of the base fee by the block they start at (G3, §5.4).
+    pub burn_contracts: Vec<(u64, Address)>,
+    /// Which access lists there are (G3).
+    pub access_lists: AccessLists,
 }
 
 impl Rules {
@@ -118,7 +143,47 @@ impl Rules {
             engine: Engine::Ibft,
             validator_types: Vec::new(),
             stake: Vec::new(),
+            deployments: Vec::new(),
+            burn_contracts: Vec::new(),
+            access_lists: AccessLists {
+                deployer_allow: false,
+                deployer_block: false,
+                transactions_allow: false,
+                transactions_block: false,
+                bridge_allow: false,
+                bridge_block: false,
+            },
         }
+    }
+
+    /// The flags at block `number`, without those that the generation does not know: a `london` of G2 does nothing.
+    pub fn flags(&self, number: u64) -> ForkFlags {
+        let flags = self.forks.at(number);
+        let known = self.generation == Generation::G3;
+        ForkFlags {
+            london: flags.london && known,
+            london_fix: flags.london_fix && known,
+            tx_hash_with_type: flags.tx_hash_with_type && known,
+            ..flags
+        }
+    }
+
+    /// How transactions of block `number` are read and hashed (§2.5).
+    pub fn transaction_form(&self, number: u64) -> Form {
+        Form { generation: self.generation, hashed_with_type: self.flags(number).tx_hash_with_type }
+    }
+
+    /// Who receives the base fee of block `number`: the entry with the greatest start up to it; below the first start,
+    /// the one with the greatest start of all (§5.4). None where no entry is.
+    pub fn burn_contract(&self, number: u64) -> Option<Address> {
+        let started = self.burn_contracts.iter().filter(|(first, _)| *first <= number).max_by_key(|(first, _)| *first);
+        let entry = started.or_else(|| self.burn_contracts.iter().max_by_key(|(first, _)| *first));
+        entry.map(|(_, address)| *address)
+    }
+
+    /// What block `number` puts into the state after its transactions, if anything.
+    pub fn deployment(&self, number: u64) -> Option<&Deployment> {
+        self.deployments.iter().find(|(height, _)| *height == number).map(|(_, deployment)| deployment)
     }
 
     /// The type of the validators of block `number`: that of its list and of its committed seals (§3.3).

@@ -14,10 +14,12 @@ use crate::{
 };
 
 mod account;
+mod balance;
 mod fault;
 mod recent_code;
 mod write;
 
+pub use balance::Balance;
 pub use fault::Fault;
 
 use account::{Entry, Object, Presence, Slot};
@@ -31,7 +33,7 @@ pub struct AccountIndex(u32);
 enum Undo {
     Presence(AccountIndex, Presence),
     Nonce(AccountIndex, u64),
-    Balance(AccountIndex, U256),
+    Balance(AccountIndex, Balance),
     Storage(AccountIndex, U256, U256),
     Code(AccountIndex, B256, Option<Arc<Code>>),
     SelfDestructed(AccountIndex),
@@ -117,7 +119,7 @@ impl<'a> Journal<'a> {
         let mut object = Object::absent(Presence::Untouched);
         if let Some(account) = &base {
             object.nonce = account.nonce;
-            object.balance = account.balance;
+            object.balance = account.balance.into();
             object.code_hash = account.code_hash;
             object.fresh_storage = account.storage_root == EMPTY_ROOT;
         }
@@ -135,6 +137,11 @@ impl<'a> Journal<'a> {
     #[inline]
     fn object_mut(&mut self, account: AccountIndex) -> &mut Object {
         &mut self.entries[account.0 as usize].object
+    }
+
+    /// The address of an account.
+    pub fn address(&self, account: AccountIndex) -> &Address {
+        &self.entries[account.0 as usize].address
     }
 
     /// Remembers the first reason to give the block up.
@@ -169,7 +176,7 @@ impl<'a> Journal<'a> {
 
     /// Zero when absent.
     #[inline]
-    pub fn balance(&self, account: AccountIndex) -> U256 {
+    pub fn balance(&self, account: AccountIndex) -> Balance {
         self.object(account).balance
     }
 

@@ -201,7 +201,9 @@ impl StoredBlock {
         put_stored_body(transactions, &senders, &mut body);
         let mut receipts = Vec::new();
         rlp::put_list_with(&mut receipts, |out| {
-            executed.receipts.iter().for_each(|(receipt, consensus)| receipt.put_stored(consensus, out));
+            for ((receipt, consensus), transaction) in executed.receipts.iter().zip(transactions) {
+                receipt.put_stored(transaction.kind.byte(), consensus, out);
+            }
         });
         Self {
             number: prepared.block.header.number,

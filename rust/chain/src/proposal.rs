@@ -15,9 +15,13 @@ use crate::{
     seal::Agreed,
     state::StateError,
     state_trie::StateTrie,
+    transaction::transactions_root,
     trie::ordered_root,
     verify::{EMPTY_UNCLES_HASH, ISTANBUL_DIGEST},
 };
+
+/// Bytes of a candidate with a BLS key: the RLP of both (§3.7).
+const BLS_CANDIDATE: usize = 72;
 
 /// The block that a proposal follows.
 #[derive(Clone, Debug)]
@@ -39,7 +43,7 @@ pub struct Terms {
     pub gas_limit: u64,
     /// Validators of the block, in set order, with keys at a height of BLS validators.
     pub validators: Vec<Validator>,
-    /// The candidate of a vote, else 20 zero bytes (§3.7).
+    /// The candidate of a vote, an address or for BLS validators the RLP of address and key; else 20 zero bytes (§3.7).
     pub miner: Bytes,
     /// The direction of a vote, else zero.
     pub nonce: [u8; 8],
@@ -64,6 +68,14 @@ pub enum ProposalError {
         validator: Validator,
         /// What the height asks for.
         expected: &'static str,
+    },
+    /// The miner field is no candidate of the height.
+    #[error("miner: expected {expected} bytes, found {found}")]
+    Miner {
+        /// As many bytes as it may have.
+        expected: &'static str,
+        /// As many as it has.
+        found: usize,
     },
     /// The extra data of the block before cannot be decoded.
     #[error("extra data of block {number}: {error}")]
@@ -108,6 +120,7 @@ impl Proposal {
         let rules = executor.rules().clone();
         let generation = rules.generation;
         let number = parent.header.number + 1;
+        candidate(&rules, number, &terms.miner)?;
         let extra = unsealed_extra(&rules, parent, terms.validators)?;
         let context = BlockContext {
             number,
@@ -122,7 +135,6 @@ impl Proposal {
 
         let included = candidates.iter().zip(&built.fates).filter(|(_, fate)| **fate == Fate::Included);
         let transactions: Vec<_> = included.map(|(candidate, _)| candidate.transaction.clone()).collect();
-        let payloads: Vec<&[u8]> = transactions.iter().map(|transaction| transaction.payload.as_ref()).collect();
         let receipts: Vec<Vec<u8>> = built
             .outcome
             .receipts
@@ -139,7 +151,7 @@ impl Proposal {
             uncles_hash: EMPTY_UNCLES_HASH,
             miner: terms.miner,
             state_root,
-            transactions_root: ordered_root(&payloads),
+            transactions_root: transactions_root(&transactions, executor.rules().transaction_form(number)),
             receipts_root: ordered_root(&receipts),
             // §2.6: never filled, and covered by the hash.
             logs_bloom: Box::new([0; 256]),
@@ -185,6 +197,15 @@ impl Proposal {
 
     fn written(&self, round: u64) -> Option<u64> {
         (self.generation != Generation::G1).then_some(round)
+    }
+}
+
+/// Whether `miner` can be the candidate of a vote in block `number`, or none.
+fn candidate(rules: &Rules, number: u64, miner: &Bytes) -> Result<(), ProposalError> {
+    match (rules.validator_type(number), miner.len()) {
+        (_, 20) | (ValidatorType::Bls, BLS_CANDIDATE) => Ok(()),
+        (ValidatorType::Ecdsa, found) => Err(ProposalError::Miner { expected: "20", found }),
+        (ValidatorType::Bls, found) => Err(ProposalError::Miner { expected: "20 or 72", found }),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     seal::{Agreed, proposer_digest},
     sender,
     signature::recover_seal,
-    trie::ordered_root,
+    transaction::transactions_root,
 };
 
 /// Aggregates that are verified together: more save little, and fewer share the work among the cores better.
@@ -106,11 +106,11 @@ pub fn prepare(rules: &Rules, records: Vec<Bytes>, previous: Option<&PreparedBlo
 
 impl PreparedBlock {
     fn decode(rules: &Rules, record: &Bytes) -> Prepared {
-        let block = Block::decode(record)?;
+        let block = Block::decode(rules, record)?;
         let (hash, extra) = block_hash(rules, &block.header);
-        let payloads: Vec<&[u8]> = block.transactions.iter().map(|transaction| transaction.payload.as_ref()).collect();
+        let form = rules.transaction_form(block.header.number);
         Ok(Self {
-            transactions_root: ordered_root(&payloads),
+            transactions_root: transactions_root(&block.transactions, form),
             senders: vec![None; block.transactions.len()],
             proposer: None,
             committed: SealCheck::Pending,
@@ -259,7 +259,7 @@ fn recover_signers(prepared: &mut [Prepared], rules: &Rules, previous: Option<&P
         || {
             jobs.into_par_iter().with_max_len(16).for_each(|job| match job {
                 Job::Sender { transaction, number, signer } => {
-                    *signer = sender::legacy(transaction, rules.chain_id, &rules.forks.at(number));
+                    *signer = sender::recover_sender(transaction, rules, number);
                 }
                 Job::Seal { digest, seal, signer } => *signer = recover_seal(&digest, &seal),
             });

@@ -213,10 +213,10 @@ fn one_bad_aggregate_among_many_ends_the_run_before_its_block() {
     let good = chain(&rules, &validators, &vec![Sealing::by(&[0, 1, 2]); 50]);
     for bad in [0, 15, 16, 49] {
         let mut records = good.clone();
-        let mut block = Block::decode(&records[bad]).unwrap();
+        let mut block = Block::decode(&rules, &records[bad]).unwrap();
         let mut extra = run::extra_of(&rules, &block.header).unwrap();
         // Seals of the neighbour: points of the group, of the right validators, over another block.
-        let other = Block::decode(&good[if bad == 0 { 1 } else { bad - 1 }]).unwrap();
+        let other = Block::decode(&rules, &good[if bad == 0 { 1 } else { bad - 1 }]).unwrap();
         extra.committed_seals = run::extra_of(&rules, &other.header).unwrap().committed_seals;
         block.header.extra_data = extra.encode(rules.generation).into();
         let mut record = Vec::new();
@@ -231,7 +231,7 @@ fn a_set_that_the_block_lists_but_nobody_chose_is_refused_before_its_keys_are_re
     let validators = Validators::new(1);
     let rules = bls(Generation::G1);
     let records = chain(&rules, &validators, &[Sealing::by(&[0]), Sealing::by(&[0])]);
-    let mut block = Block::decode(&records[1]).unwrap();
+    let mut block = Block::decode(&rules, &records[1]).unwrap();
     let mut extra = run::extra_of(&rules, &block.header).unwrap();
     let stranger = |index: u16| Validator {
         address: Address::from_slice(&[&[7; 18][..], &index.to_be_bytes()].concat()),

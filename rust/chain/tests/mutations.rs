@@ -34,8 +34,6 @@ const SEED: u64 = 1;
 const VERIFIED: u64 = 100;
 
 /// The chain of `poa-ecdsa`: the rules do not have to fit every record, no rule may panic on any.
-const RULES: Rules = Rules::new(Generation::G1, 10631, FORKS);
-
 const FORKS: Forks = Forks {
     homestead: Some(0),
     eip150: Some(0),
@@ -49,6 +47,8 @@ const FORKS: Forks = Forks {
     london_fix: None,
     tx_hash_with_type: None,
 };
+
+const RULES: Rules = Rules::new(Generation::G1, 10631, FORKS);
 
 /// The same under other generations and types of validators.
 fn reading(generation: Generation, kind: ValidatorType) -> Rules {
@@ -169,7 +169,8 @@ fn encoded(block: &Block, generation: Generation) -> Bytes {
 fn check_block(block: &Block, record: &Bytes) {
     for generation in [Generation::G1, Generation::G3] {
         let first = encoded(block, generation);
-        let again = Block::decode(&first).expect("what we write we read");
+        let rules = Rules::new(generation, 10631, FORKS);
+        let again = Block::decode(&rules, &first).expect("what we write we read");
         assert_eq!(again, canonical(block, generation));
         assert_eq!(encoded(&again, generation), first, "encoding is stable");
     }
@@ -223,7 +224,7 @@ fn check(mutator: &Mutator, number: u64, outcomes: &mut Outcomes) {
     let record = Bytes::from(bytes);
     let started = Instant::now();
     outcomes.count("RLP", &rlp::parse(&record));
-    let block = Block::decode(&record);
+    let block = Block::decode(&RULES, &record);
     outcomes.count("block", &block);
     let outline = Outline::decode(&record);
     outcomes.count("outline", &outline);
@@ -293,7 +294,7 @@ fn recorded_blocks_encode_to_themselves() {
     let archive = archives().remove(0);
     for record in records(&archive) {
         let record = Bytes::from(record);
-        let block = Block::decode(&record).unwrap();
+        let block = Block::decode(&RULES, &record).unwrap();
         assert_eq!(encoded(&block, Generation::G1), record);
         assert_eq!(canonical(&block, Generation::G1), block);
     }
@@ -304,7 +305,7 @@ fn many_seals_that_repeat_those_of_the_block_before_cost_no_more_than_their_numb
     // Seals of one byte: the cheapest way for a hostile peer to name many.
     const SEALS: usize = 300_000;
     let record = Bytes::from(records(&archives()[0]).swap_remove(5));
-    let mut before = Block::decode(&record).unwrap();
+    let mut before = Block::decode(&RULES, &record).unwrap();
     before.header.extra_data = with_seals(&before.header, None, SEALS, 1);
     let (before_hash, extra) = run::block_hash(&RULES, &before.header);
     assert!(matches!(extra.unwrap().committed_seals, Seals::Ecdsa(seals) if seals.len() == SEALS));

@@ -15,7 +15,7 @@ use polygon_edge_chain::{
     rlp,
     state::{EMPTY_ROOT, NodeSource, StateError},
     state_trie::{NewState, StateTrie, TrieOptions},
-    transaction::Transaction,
+    transaction::{Form, Transaction},
 };
 use proptest::prelude::*;
 
@@ -191,7 +191,8 @@ fn candidate(sender: Option<Address>, nonce: u64, gas_price: u64, gas: u64, to: 
         }
     });
     let whole = Bytes::from(payload);
-    let transaction = Transaction::decode_legacy(&rlp::parse(&whole).unwrap(), &whole).unwrap();
+    let transaction =
+        Transaction::decode_submitted(&whole, Form { generation: Generation::G1, hashed_with_type: false }).unwrap();
     Candidate { transaction, sender }
 }
 
@@ -449,7 +450,7 @@ fn an_executor_builds_the_same_block_again() {
     assert_eq!(first.hash, second.hash);
     let seal = Bytes::from(vec![7; 65]);
     let record = Bytes::from(first.record(seal.clone(), Seals::Ecdsa(vec![seal]), 0));
-    let block = Block::decode(&record).unwrap();
+    let block = Block::decode(&world.rules, &record).unwrap();
     assert_eq!(block.transactions, first.block.transactions);
     assert_ne!(block.header.extra_data, first.block.header.extra_data);
     let unsealed = Header { extra_data: first.block.header.extra_data.clone(), ..block.header };

@@ -13,11 +13,11 @@ use std::{
 
 use polygon_edge_chain::{
     B256, Bytes,
-    block::{Block, Header, Outline},
+    block::{Block, Header},
     extra::{Extra, Seals, Validator, ValidatorType},
     forks::{Engine, Forks, Generation, Rules},
     rlp,
-    run::{self, Prepared, PreparedBlock, SealCheck},
+    run::{self, Prepared, SealCheck},
     verify::{Parent, Rule, ValidatorSets, Violation, verify_run},
 };
 use proptest::prelude::*;
@@ -139,12 +139,10 @@ impl Network {
         let mut records = Vec::new();
         while position < bytes.len() {
             let record = rlp::parse(&bytes[position..]).unwrap().raw;
-            let header = Outline::decode(&Bytes::copy_from_slice(record)).unwrap().header;
-            // What is tested is the headers: the transactions stay behind.
-            records.push(encoded(&rules, &Block { header, transactions: Vec::new(), uncles: Vec::new() }));
+            records.push(Bytes::copy_from_slice(record));
             position += record.len();
         }
-        let genesis = Block::decode(&records.remove(0)).unwrap().header;
+        let genesis = Block::decode(&rules, &records.remove(0)).unwrap().header;
         Self { name, rules, genesis, records, head_hash: hash("headHash").unwrap(), genesis_hash: hash("genesisHash") }
     }
 
@@ -157,7 +155,7 @@ impl Network {
     fn listed(&self) -> ValidatorSets {
         let headers = [Ok(self.genesis.clone())]
             .into_iter()
-            .chain(self.records.iter().map(|record| Block::decode(record).map(|block| block.header)));
+            .chain(self.records.iter().map(|record| Block::decode(&self.rules, record).map(|block| block.header)));
         let mut sets: Vec<(u64, Vec<Validator>)> = Vec::new();
         for header in headers.flatten() {
             let validators = run::extra_of(&self.rules, &header).unwrap().validators;
@@ -175,15 +173,6 @@ impl Network {
     }
 }
 
-/// Prepares headers; their transactions were taken away, so that only they know the root.
-fn prepare(rules: &Rules, records: Vec<Bytes>, previous: Option<&PreparedBlock>) -> Vec<Prepared> {
-    let mut prepared = run::prepare(rules, records, previous);
-    for block in prepared.iter_mut().flatten() {
-        block.transactions_root = block.block.header.transactions_root;
-    }
-    prepared
-}
-
 fn encoded(rules: &Rules, block: &Block) -> Bytes {
     let mut out = Vec::new();
     block.put(rules.generation, &mut out);
@@ -192,7 +181,7 @@ fn encoded(rules: &Rules, block: &Block) -> Bytes {
 
 /// The block of `record` under other extra data.
 fn with_extra(rules: &Rules, record: &Bytes, change: impl FnOnce(&mut Extra)) -> Bytes {
-    let mut block = Block::decode(record).unwrap();
+    let mut block = Block::decode(rules, record).unwrap();
     let mut extra = run::extra_of(rules, &block.header).unwrap();
     change(&mut extra);
     block.header.extra_data = extra.encode(rules.generation).into();
@@ -211,7 +200,7 @@ fn recorded_blocks_hold_and_have_their_recorded_hashes() {
         let mut previous: Option<Vec<Prepared>> = None;
         for records in network.records.chunks(RUN) {
             let before = previous.as_ref().and_then(|blocks| blocks.last()).and_then(|block| block.as_ref().ok());
-            let prepared = prepare(rules, records.to_vec(), before);
+            let prepared = run::prepare(rules, records.to_vec(), before);
             let ready = prepared.iter().flatten().all(|block| {
                 let seals = block.extra.as_ref().unwrap().parent_committed_seals.as_ref();
                 let pending = |check: &SealCheck| *check == SealCheck::Pending;
@@ -237,7 +226,7 @@ fn seals_hold_as_well_when_nothing_was_looked_at_ahead() {
         let (mut parent, sets) = (network.start(), network.listed());
         // One block at a time, without the block before.
         for record in network.records.iter().take(70) {
-            let prepared = prepare(&network.rules, vec![record.clone()], None);
+            let prepared = run::prepare(&network.rules, vec![record.clone()], None);
             assert_eq!(verify_run(&network.rules, &prepared, parent, &sets), (1, None), "{name}");
             parent = Parent::of(prepared[0].as_ref().unwrap());
         }
@@ -246,10 +235,13 @@ fn seals_hold_as_well_when_nothing_was_looked_at_ahead() {
 
 fn verify_pair(network: &Network, records: Vec<Bytes>) -> Option<Violation> {
     let sets = network.listed();
-    let before =
-        prepare(&network.rules, network.pair(Block::decode(&records[0]).unwrap().header.number)[..1].to_vec(), None);
+    let before = run::prepare(
+        &network.rules,
+        network.pair(Block::decode(&network.rules, &records[0]).unwrap().header.number)[..1].to_vec(),
+        None,
+    );
     let parent = Parent::of(before[0].as_ref().unwrap());
-    let prepared = prepare(&network.rules, records, None);
+    let prepared = run::prepare(&network.rules, records, None);
     verify_run(&network.rules, &prepared, parent, &sets).1
 }
 
@@ -268,7 +260,7 @@ fn seal_bits(seal: &Bytes) -> Vec<usize> {
     (0..last).collect()
 }
 
-fn every_change(extra: &Extra) -> Vec<Change> {
+fn every_change(extra: &Extra, parent: &Extra) -> Vec<Change> {
     let mut changes: Vec<Change> = Vec::new();
     let mut add = |what: String, rule: Rule, change: Box<dyn Fn(&mut Extra)>| changes.push((what, rule, change));
     for (index, validator) in extra.validators.iter().enumerate() {
@@ -298,12 +290,12 @@ fn every_change(extra: &Extra) -> Vec<Change> {
     let own = |extra: &mut Extra, seals: Seals| extra.committed_seals = seals;
     let parents = |extra: &mut Extra, seals: Seals| extra.parent_committed_seals = Some(seals);
     let slots = [
-        (Some(&extra.committed_seals), Rule::CommittedSeals, own as fn(&mut Extra, Seals)),
-        (extra.parent_committed_seals.as_ref(), Rule::ParentSeals, parents),
+        (Some(&extra.committed_seals), extra, Rule::CommittedSeals, own as fn(&mut Extra, Seals)),
+        (extra.parent_committed_seals.as_ref(), parent, Rule::ParentSeals, parents),
     ];
-    for (seals, rule, put) in slots {
+    for (seals, by, rule, put) in slots {
         let Some(seals) = seals else { continue };
-        for (what, changed) in changed_seals(seals, extra.validators.len()) {
+        for (what, changed) in changed_seals(seals, by.validators.len()) {
             add(format!("{} {what}", rule.name()), rule, Box::new(move |extra| put(extra, changed.clone())));
         }
     }
@@ -369,18 +361,18 @@ fn a_changed_bit_of_lists_seals_bitmaps_keys_and_rounds_breaks_its_rule() {
         let sets = network.listed();
         for number in numbers {
             let records = network.pair(number);
-            let before = prepare(&network.rules, records[..1].to_vec(), None);
+            let before = run::prepare(&network.rules, records[..1].to_vec(), None);
             let before = before[0].as_ref().unwrap();
             let parent = Parent::of(before);
-            let header = Block::decode(&records[1]).unwrap().header;
+            let header = Block::decode(&network.rules, &records[1]).unwrap().header;
             let extra = run::extra_of(&network.rules, &header).unwrap();
-            let changes = every_change(&extra);
+            let changes = every_change(&extra, before.extra.as_ref().unwrap());
             assert!(changes.len() > 500, "{name}, block {number}");
             // Each by itself: in a run the first that breaks would hide the others.
             let step = env::var("POLYGON_EDGE_EVERY_BIT").map_or(29, |_| 1);
             for (what, rule, change) in changes.iter().step_by(step) {
                 let changed = with_extra(&network.rules, &records[1], change);
-                let prepared = prepare(&network.rules, vec![changed], Some(before));
+                let prepared = run::prepare(&network.rules, vec![changed], Some(before));
                 let (_, violation) = verify_run(&network.rules, &prepared, parent, &sets);
                 let broken = violation.map(|violation| violation.rule);
                 assert_eq!(broken, Some(*rule), "{name}, block {number}: {what}");
@@ -395,7 +387,7 @@ fn a_changed_bit_of_lists_seals_bitmaps_keys_and_rounds_breaks_its_rule() {
 fn what_kills_the_go_client_is_refused() {
     let Some(network) = network("v1.3.2/poa-bls") else { return };
     let [before, record] = network.pair(30);
-    let block = Block::decode(&record).unwrap();
+    let block = Block::decode(&network.rules, &record).unwrap();
     let list = rlp::parse(&block.header.extra_data[32..]).unwrap();
     let items: Vec<Vec<u8>> = list.list("extra").unwrap().map(|item| item.raw.to_vec()).collect();
     assert_eq!(items.len(), 5);
@@ -455,7 +447,7 @@ fn the_nonce_is_free_where_nobody_votes() {
     for (name, number, broken) in [("v0.6.3/pos-ecdsa", 7, None), ("v0.6.3/poa-ecdsa", 7, Some(Rule::Constants))] {
         let Some(network) = network(name) else { continue };
         let [before, record] = network.pair(number);
-        let mut block = Block::decode(&record).unwrap();
+        let mut block = Block::decode(&network.rules, &record).unwrap();
         block.header.nonce[3] ^= 1;
         let violation = verify_pair(&network, vec![before, encoded(&network.rules, &block)]);
         assert_eq!(violation.map(|violation| violation.rule), broken, "{name}");
@@ -478,7 +470,7 @@ fn item(real: Vec<Bytes>, length: usize) -> impl Strategy<Value = Bytes> {
 fn hostile_keys_bitmaps_and_aggregates_never_pass() {
     let Some(network) = network("v0.6.3/poa-bls") else { return };
     let [before, record] = network.pair(40);
-    let block = Block::decode(&record).unwrap();
+    let block = Block::decode(&network.rules, &record).unwrap();
     let extra = run::extra_of(&network.rules, &block.header).unwrap();
     let (Seals::Bls { bitmap, signature }, Some(Seals::Bls { signature: parent, .. })) =
         (&extra.committed_seals, &extra.parent_committed_seals)
@@ -488,7 +480,7 @@ fn hostile_keys_bitmaps_and_aggregates_never_pass() {
     let signatures = vec![signature.clone(), parent.clone()];
     let keys: Vec<Bytes> =
         extra.validators.iter().map(|validator| validator.bls_public_key.unwrap().to_vec().into()).collect();
-    let before = prepare(&network.rules, vec![before], None);
+    let before = run::prepare(&network.rules, vec![before], None);
     let before = before[0].as_ref().unwrap();
     let position = 0..extra.validators.len();
     let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) };
@@ -510,11 +502,11 @@ fn hostile_keys_bitmaps_and_aggregates_never_pass() {
             }
         });
         let sets = ValidatorSets::new(vec![(0, extra.validators.clone()), (40, expected)]);
-        let prepared = prepare(&network.rules, vec![changed.clone()], Some(before));
+        let prepared = run::prepare(&network.rules, vec![changed.clone()], Some(before));
         let (held, violation) = verify_run(&network.rules, &prepared, Parent::of(before), &sets);
         if held == 1 {
             // What passes is the block itself, at most under other bits beyond the set.
-            let block = Block::decode(&changed).unwrap();
+            let block = Block::decode(&network.rules, &changed).unwrap();
             let again = run::extra_of(&network.rules, &block.header).unwrap();
             prop_assert_eq!(&again.validators, &extra.validators);
             prop_assert_eq!(&again.parent_committed_seals, &extra.parent_committed_seals);

@@ -45,6 +45,11 @@ pub fn word(what: &str, int: &Bound<'_, PyAny>) -> PyResult<U256> {
     Ok(U256::from_be_slice(bytes.extract()?))
 }
 
+/// A word from at most 32 bytes, big-endian.
+pub fn word_of_bytes(what: &str, bytes: &[u8]) -> PyResult<U256> {
+    U256::try_from_be_slice(bytes).ok_or_else(|| wrong_length(what, 32, bytes.len()))
+}
+
 /// What is said of a value of the wrong size; the value itself is not shown.
 pub fn wrong_length(what: &str, expected: usize, found: usize) -> PyErr {
     PyValueError::new_err(format!("{what}: expected {expected} bytes, found {found}"))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use polygon_edge_chain::{
-    Address, B256, Bytes, U256,
+    Address, B256, Bytes,
     execute::{GenesisAccount, genesis_changes},
     genesis::GenesisFields,
     run,
@@ -93,8 +93,7 @@ impl Genesis {
 }
 
 fn account((address, balance, nonce, code, storage): AllocEntry) -> PyResult<(Address, GenesisAccount)> {
-    let word =
-        |bytes: &[u8]| U256::try_from_be_slice(bytes).ok_or_else(|| PyValueError::new_err("a word above 32 bytes"));
+    let word = |bytes: &[u8]| convert::word_of_bytes("word of the alloc", bytes);
     let account = GenesisAccount {
         balance: balance.map(|balance| word(&balance)).transpose()?,
         nonce,

@@ -28,9 +28,6 @@ use crate::{
 /// Bytes of a seal: r || s || parity.
 const SEAL: usize = 65;
 
-/// Bytes of the RLP of an address and a BLS key.
-const BLS_CANDIDATE: usize = 72;
-
 /// A block built on the head, not sealed yet.
 #[pyclass(frozen, module = "polygon_edge._core")]
 pub struct Proposal {
@@ -145,14 +142,6 @@ fn seal(what: &str, bytes: &[u8], length: usize) -> PyResult<Bytes> {
     }
 }
 
-/// A vote's candidate: an address, or the RLP of an address and a BLS key (§3.7).
-fn candidate(miner: &[u8]) -> PyResult<Bytes> {
-    match miner.len() {
-        20 | BLS_CANDIDATE => Ok(Bytes::copy_from_slice(miner)),
-        length => Err(PyValueError::new_err(format!("miner: expected 20 or {BLS_CANDIDATE} bytes, found {length}"))),
-    }
-}
-
 #[pymethods]
 impl Chain {
     /// Builds the block after the committed head from `candidates` in their order, for up to `seconds`.
@@ -177,7 +166,7 @@ impl Chain {
             timestamp,
             gas_limit,
             validators: validators.iter().map(|bytes| convert::validator(bytes)).collect::<PyResult<_>>()?,
-            miner: candidate(miner.unwrap_or(&[0; 20]))?,
+            miner: Bytes::copy_from_slice(miner.unwrap_or(&[0; 20])),
             nonce: nonce
                 .try_into()
                 .map_err(|_| PyValueError::new_err(format!("nonce: expected 8 bytes, found {}", nonce.len())))?,
@@ -229,10 +218,8 @@ impl Chain {
         built.map_err(|error| match error {
             ProposalError::Execution(ExecutionError::Fault { fault: Fault::State(error), .. })
             | ProposalError::State(error) => damaged(&error),
-            error @ (ProposalError::Execution(_) | ProposalError::Engine | ProposalError::Validator { .. }) => {
-                PyValueError::new_err(error.to_string())
-            }
             error @ ProposalError::Predecessor { .. } => damaged(&error),
+            error => PyValueError::new_err(error.to_string()),
         })
     }
 }

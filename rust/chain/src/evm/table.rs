@@ -154,7 +154,7 @@ impl Table {
             self.set(CHAINID, 2, 0, 1);
             self.set(SELFBALANCE, 5, 0, 1);
         }
-        if flags.london && self.generation == Generation::G3 {
+        if flags.london {
             self.set(BASEFEE, 2, 0, 1);
         }
     }

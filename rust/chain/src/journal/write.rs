@@ -5,7 +5,7 @@ use std::sync::Arc;
 use alloy_primitives::{U256, keccak256};
 
 use super::{
-    AccountIndex, Fault, Journal, StorageStatus, Undo,
+    AccountIndex, Balance, Fault, Journal, StorageStatus, Undo,
     account::{Object, Presence, Slot},
 };
 use crate::{
@@ -24,14 +24,14 @@ impl Journal<'_> {
         }
     }
 
-    fn set_balance(&mut self, account: AccountIndex, balance: U256) {
+    fn set_balance(&mut self, account: AccountIndex, balance: Balance) {
         self.touch(account);
         let before = std::mem::replace(&mut self.object_mut(account).balance, balance);
         self.undo.push(Undo::Balance(account, before));
     }
 
     /// Adds to a balance; adding zero touches the account.
-    pub fn add_balance(&mut self, account: AccountIndex, amount: &U256) {
+    pub fn add_balance(&mut self, account: AccountIndex, amount: &Balance) {
         if amount.is_zero() {
             return self.touch(account);
         }
@@ -43,22 +43,24 @@ impl Journal<'_> {
 
     /// Takes from a balance, or says that it is too small; taking zero does not touch the account.
     #[must_use]
-    pub fn subtract_balance(&mut self, account: AccountIndex, amount: &U256) -> bool {
+    pub fn subtract_balance(&mut self, account: AccountIndex, amount: &Balance) -> bool {
         if amount.is_zero() {
             return true;
         }
-        match self.balance(account).checked_sub(*amount) {
-            Some(balance) => {
-                self.set_balance(account, balance);
-                true
-            }
-            None => false,
+        let before = self.balance(account);
+        if before < *amount {
+            return false;
         }
+        match before.checked_sub(*amount) {
+            Some(balance) => self.set_balance(account, balance),
+            None => self.set_fault(Fault::BalanceOverflow(self.entries[account.0 as usize].address)),
+        }
+        true
     }
 
     /// Moves an amount, or says that there is not enough. Touches the receiver.
     #[must_use]
-    pub fn transfer(&mut self, from: AccountIndex, to: AccountIndex, amount: &U256) -> bool {
+    pub fn transfer(&mut self, from: AccountIndex, to: AccountIndex, amount: &Balance) -> bool {
         let enough = self.subtract_balance(from, amount);
         if enough {
             self.add_balance(to, amount);
@@ -85,7 +87,8 @@ impl Journal<'_> {
     /// Replaces whatever is there by a new account which keeps the balance only.
     pub fn create_account(&mut self, account: AccountIndex) {
         let mut object = Object::absent(Presence::Live);
-        object.balance = self.balance(account);
+        // Of a negative balance the absolute value (§6.6).
+        object.balance = self.balance(account).magnitude.into();
         let before = std::mem::replace(self.object_mut(account), object);
         self.undo.push(Undo::Object(account, Box::new(before)));
     }
@@ -101,7 +104,7 @@ impl Journal<'_> {
         for (key, value) in storage {
             self.set_storage(account, key, value, StorageMetering::Simple);
         }
-        self.set_balance(account, balance);
+        self.set_balance(account, balance.into());
         self.set_nonce(account, nonce);
     }
 
@@ -153,6 +156,14 @@ impl Journal<'_> {
         StorageStatus::ModifiedAgain
     }
 
+    /// Writes a slot outside of SSTORE: without price and refund.
+    pub fn write_slot(&mut self, account: AccountIndex, key: &U256, value: &U256) {
+        self.touch(account);
+        let slot = self.slot(account, key);
+        let before = std::mem::replace(&mut slot.current, *value);
+        self.undo.push(Undo::Storage(account, *key, before));
+    }
+
     /// SELFDESTRUCT: 24000 of refund once per account, the balance to the beneficiary, gone at the end of the
     /// transaction. A beneficiary that is the account itself burns the balance.
     pub fn self_destruct(&mut self, account: AccountIndex, beneficiary: AccountIndex) {
@@ -165,7 +176,7 @@ impl Journal<'_> {
         } else {
             self.add_balance(beneficiary, &balance);
         }
-        self.set_balance(account, U256::ZERO);
+        self.set_balance(account, Balance::ZERO);
         if !self.object(account).self_destructed {
             self.object_mut(account).self_destructed = true;
             self.undo.push(Undo::SelfDestructed(account));
