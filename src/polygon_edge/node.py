@@ -36,7 +36,7 @@ from polygon_edge.store.start import start_chain
 from polygon_edge.txpool.pool import PoolLimits, TransactionPool
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     from polygon_edge.chain.genesis import Genesis
@@ -162,7 +162,7 @@ class Node:
             logger.warning(
                 "%s has a world state but no blocks: the chain begins anew at its genesis block", self._config.data_dir
             )
-        with _core.Chain.open(self._config.data_dir) as chain:
+        with self._databases() as chain:
             start_chain(chain, self._rules, self._genesis)
             number, block_hash, _ = chain.tip
             logger.info("head: number=%d hash=0x%s", number, block_hash.hex())
@@ -170,11 +170,18 @@ class Node:
             logger.info("validator address: %s", checksum_address(key.address))
             logger.info("node id: %s", node_id(network_key))
             bls_key = keys.bls_key(create=True) if self._rules.schedule.has_bls else None
+            asyncio.run(self._serve(chain, SealingKeys(key, bls_key), node_id(network_key)))
+
+    @contextlib.contextmanager
+    def _databases(self) -> Iterator[_core.Chain]:
+        """Open both databases, and close them however the node ends."""
+        with _core.Chain.open(self._config.data_dir) as chain:
             try:
-                asyncio.run(self._serve(chain, SealingKeys(key, bls_key), node_id(network_key)))
+                yield chain
             finally:
                 logger.info("closing the databases")
-        logger.info("databases flushed and closed, locks released")
+                chain.close()
+                logger.info("databases flushed and closed, locks released")
 
     async def _serve(self, chain: _core.Chain, keys: SealingKeys, identity: str) -> None:
         pool = self._pool(chain)

@@ -1,4 +1,4 @@
-"""Output that can be left while nobody takes it."""
+"""Pipes can be left at any moment: while nobody takes what they are given, and while they have nothing to give."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from polygon_edge.archive.interruptible import InterruptibleOutput
+from polygon_edge.archive.interruptible import InterruptibleFile, InterruptibleOutput
 from polygon_edge.errors import StoppedBySignalError
 
 if TYPE_CHECKING:
@@ -61,3 +61,43 @@ def test_a_reader_that_is_gone_is_an_error() -> None:
     with pytest.raises(BrokenPipeError):
         InterruptibleOutput(writer, threading.Event()).write(CONTENT)
     os.close(writer)
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Path:
+    os.mkfifo(tmp_path / "pipe")
+    return tmp_path / "pipe"
+
+
+def test_a_pipe_that_nobody_writes_to_yet_is_opened_and_left_at_once(pipe: Path) -> None:
+    stop = threading.Event()
+    began = time.monotonic()
+    with InterruptibleFile(pipe, stop) as stream:
+        threading.Timer(0.05, stop.set).start()
+        with pytest.raises(StoppedBySignalError):
+            stream.read(1)
+    assert time.monotonic() - began < 5
+
+
+def test_a_writer_that_comes_later_is_waited_for_and_read_to_its_end(pipe: Path) -> None:
+    content = bytes(range(256)) * 1024
+
+    def write() -> None:
+        time.sleep(0.15)
+        with pipe.open("wb") as stream:
+            stream.write(content)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    with InterruptibleFile(pipe, threading.Event()) as stream:
+        assert stream.readall() == content
+    writer.join()
+
+
+def test_a_file_is_read_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"0123456789")
+    with InterruptibleFile(file, threading.Event()) as stream:
+        assert stream.read(4) == b"0123"
+        assert stream.tell() == 4
+        assert stream.readall() == b"456789"

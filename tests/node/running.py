@@ -24,21 +24,30 @@ _BLOCK = re.compile(r"block sealed: number=(\d+) hash=(0x[0-9a-f]{64})")
 class RunningNode:
     """`polygon-edge server` in a process of its own; leaving the `with` block ends it, by SIGKILL if it still runs.
 
-    `log` holds what it writes to standard error, from this start on.
+    `log` holds what it writes to standard error, from this start on. Standard output goes into a file beside it, or to
+    the descriptor `output`, which is closed here.
     """
 
-    def __init__(self, data_dir: Path, genesis: Path, *flags: str, log: Path | None = None, wait: bool = True) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        genesis: Path,
+        *flags: str,
+        log: Path | None = None,
+        wait: bool = True,
+        output: int | None = None,
+    ) -> None:
         self._rpc_url: str | None = None
         self.data_dir = data_dir
         self.genesis = genesis
         self.log = log or data_dir.with_name(data_dir.name + ".log")
         self._output = self.log.with_suffix(".out")
         self._client = httpx.Client(timeout=30)
-        with self.log.open("wb") as errors, self._output.open("wb") as output:
+        with self.log.open("wb") as errors, self._output.open("wb") if output is None else open(output, "wb") as out:
             self.process = subprocess.Popen(
                 self.words(flags),
                 cwd=self.cwd,
-                stdout=output,
+                stdout=out,
                 stderr=errors,
                 start_new_session=True,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import socket
 import threading
@@ -161,7 +162,6 @@ def test_a_chunk_ends_before_it_is_half_a_mebibyte(channel_to: Any) -> None:
 def test_an_open_end_follows_the_head(growing: GrowingChain, channel_to: Any) -> None:
     growing.height = 10
     with ServedNode(growing) as node:
-        call = export(channel_to(node.address), first=3)
         frozen = growing.snapshot
 
         # The chain grows right after the first snapshot was taken.
@@ -171,7 +171,7 @@ def test_an_open_end_follows_the_head(growing: GrowingChain, channel_to: Any) ->
             return taken
 
         growing.snapshot = grow  # type: ignore[method-assign]
-        events = list(call)
+        events = list(export(channel_to(node.address), first=3))
     assert getattr(events[0], "from") == 3
     assert events[-1].to == 40
     assert b"".join(event.data for event in events) == b"".join(growing.records[3:41])
@@ -218,6 +218,25 @@ def test_exports_at_the_same_time_are_limited_and_a_cancelled_one_makes_room(
         calls.append(export(channel))
         wait_for(lambda: large.open_snapshots == MOST_EXPORTS)
     assert large.open_snapshots == 0
+
+
+def test_exports_that_are_cancelled_at_any_moment_all_make_room(stored: _core.Chain, channel_to: Any) -> None:
+    with ServedNode(stored) as node:
+        channel = channel_to(node.address)
+        for number in range(300):
+            call = export(channel)
+            if number % 3 == 1:
+                # Refused while those before it have not been cleared away yet.
+                with contextlib.suppress(grpc.RpcError):
+                    next(call)
+            call.cancel()
+
+        def is_served() -> bool:
+            with contextlib.suppress(grpc.RpcError):
+                return bool(next(export(channel)).to > 0)
+            return False
+
+        wait_for(is_served)
 
 
 def wait_for(condition: Any) -> None:

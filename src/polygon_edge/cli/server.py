@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, NamedTuple, TextIO
 import click
 
 from polygon_edge.chain.genesis import Generation, load_genesis
+from polygon_edge.chain.json_text import json_text
 from polygon_edge.chain.rules import refuse_unsupported
-from polygon_edge.cli.edge_command import EdgeCommand, exclude_flags, is_set
+from polygon_edge.cli.edge_command import FAILURE_EXIT_CODE, EdgeCommand, exclude_flags, is_set
 from polygon_edge.cli.flags import Boolean, Integer, generation_option, number_or_hexadecimal
 from polygon_edge.cli.output import json_requested
-from polygon_edge.cli.stop import caught_signal, stop_requested
+from polygon_edge.cli.stop import caught_signal, stop_requested, when_forced
 from polygon_edge.config import DEFAULT_DATA_DIR, Address, JsonRpcSettings, PoolSettings, ServerConfig
 from polygon_edge.errors import GenesisError, UsageError
 from polygon_edge.observe.logs import LogLevel, configure_logging
@@ -257,7 +258,8 @@ def server(  # noqa: PLR0917 - one parameter a flag
         # The doors are heavy to import, and a wrong flag should be answered at once.
         from polygon_edge.node import Node  # noqa: PLC0415
 
-        watchdog = threading.Timer(LONGEST_STOP_SECONDS, _give_up)
+        late = _failure(f"shutdown by timeout: not finished after {LONGEST_STOP_SECONDS:.0f} s")
+        watchdog = threading.Timer(LONGEST_STOP_SECONDS, _give_up, [late])
         watchdog.daemon = True
         node = Node(
             settings,
@@ -293,6 +295,7 @@ def _logging(level: LogLevel, file: str) -> Iterator[None]:
 def _say_goodbye(watchdog: threading.Timer) -> None:
     """Tell standard output, as the Go client does, and watch that the stop comes to an end."""
     watchdog.start()
+    when_forced(_failure("shutdown by signal channel"))
     caught = caught_signal()
     if caught is None:
         return
@@ -302,6 +305,10 @@ def _say_goodbye(watchdog: threading.Timer) -> None:
         click.echo(json.dumps({"message": text}) if json_requested() else text)
 
 
-def _give_up() -> None:
-    click.echo(f"shutdown by timeout: not finished after {LONGEST_STOP_SECONDS:.0f} s", err=True)
-    os._exit(1)
+def _give_up(text: str) -> None:
+    click.echo(text, err=True)
+    os._exit(FAILURE_EXIT_CODE)
+
+
+def _failure(text: str) -> str:
+    return json_text({"error": text}) if json_requested() else text
