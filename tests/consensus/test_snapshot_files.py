@@ -72,6 +72,7 @@ def test_our_files_are_those_of_a_go_node(
     votes = [Vote(*header[:5]) for header in chain_headers[1 : head + 1] if header.miner != NO_VOTE]
     plan = chain.plan(1, head, votes, lambda number: chain_headers[number].hash)
     chain.commit(plan, head, lambda number: chain_headers[number].hash)
+    assert chain.state is not None
     assert encode_snapshots(chain.state.snapshots, keccak) == recorded(shared, archive, "snapshots")
     assert encode_metadata(chain.state.last_block) == recorded(shared, archive, "metadata")
     assert decode_snapshots(recorded(shared, archive, "snapshots")) == chain.state.snapshots

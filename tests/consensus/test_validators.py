@@ -62,7 +62,7 @@ def snapshots(*validators: bytes, epoch_size: int = 20) -> Engine:
     return Engine(poa(epoch_size), start_state(hash_of(0), validators))
 
 
-def state_of(chain: Engine) -> SnapshotState:
+def state_of(chain: Engine | Plan) -> SnapshotState:
     assert chain.state is not None
     return chain.state
 
@@ -108,7 +108,7 @@ def test_a_repeated_vote_counts_against_the_set_as_it_is_by_then() -> None:
     run(chain, 3, vote(1, A, E), vote(2, B, E), vote(3, A, D, add=False))
     run(chain, 5, vote(4, B, D, add=False), vote(5, C, D, add=False))
     assert chain.validators(6) == (A, B, C)
-    assert run(chain, 6, vote(6, A, E)).state.snapshots[-1].validators == (A, B, C, E)
+    assert state_of(run(chain, 6, vote(6, A, E))).snapshots[-1].validators == (A, B, C, E)
 
 
 def test_votes_that_are_satisfied_already_are_dropped() -> None:
@@ -144,7 +144,7 @@ def test_a_nonce_that_is_no_vote_ends_the_plan_before_its_block() -> None:
     plan = chain.plan(1, 30, [vote(3, A, E), bad, vote(13, A, F)], hash_of)
     assert isinstance(plan.refusal, BlockRuleError)
     assert (plan.refusal.rule, plan.refusal.number) == (Rule.CONSTANTS_AND_VOTE, 12)
-    assert (plan.last, plan.state.last_block) == (11, 11)
+    assert (plan.last, state_of(plan).last_block) == (11, 11)
     chain.commit(plan, 11, hash_of)
     assert chain.validators(12) == (A, E)
 
