@@ -90,7 +90,7 @@ pub fn repair_head(directory: &DataDir) -> Result<Option<Repair>, StoreError> {
     }
     Err(StoreError::Corruption {
         path: directory.path().to_owned(),
-        detail: format!("the {missing} of block {named} is missing, and none of the {FURTHEST} blocks below it is whole"),
+        detail: format!("block {named} lacks its {missing}, and none of the {FURTHEST} blocks below it is whole"),
     })
 }
 
@@ -126,11 +126,12 @@ fn missing_of(
     if number > 0 && !there(Prefix::Body)? {
         return Ok(Err(Missing::Body));
     }
-    if number > 0 && !there(Prefix::Receipts)? {
-        return Ok(Err(Missing::Receipts));
-    }
+    // The receipts are what that client writes last.
     if !there(Prefix::TotalDifficulty)? {
         return Ok(Err(Missing::TotalDifficulty));
+    }
+    if number > 0 && !there(Prefix::Receipts)? {
+        return Ok(Err(Missing::Receipts));
     }
     let root = header.state_root;
     let state = directory.state().node(&root).map_err(|error| StoreError::Corruption {

@@ -51,14 +51,14 @@ def _repair(chain: _core.Chain) -> None:
     named, missing, head = repair
     if head is None:
         logger.warning(
-            "the %s of the genesis block is missing, as after a kill at the first start: it is written anew", missing
+            "the genesis block lacks its %s, as after a kill at the first start: it is written anew", missing
         )
         return
     logger.warning(
-        "the head was left half-written, as after a kill of a v0.6.x node: the %s of block %d is missing. Went back to "
-        "block %d, the last whole one; what the chain had above it comes again by restore",
-        missing,
+        "the head was left half-written, as after a kill of a v0.6.x node: block %d lacks its %s. Went back to block %d, "
+        "the last whole one; what the chain had above it comes again by restore",
         named,
+        missing,
         head,
     )
 
