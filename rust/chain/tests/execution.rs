@@ -8,7 +8,7 @@ use alloy_primitives::{Address, B256, Bytes, U256, address, keccak256};
 use polygon_edge_chain::{
     evm::{Status, frame::Failure},
     execute::{
-        BlockContext, CallMessage, CallOutcome, Deployment, ExecutionError, Executor, GenesisAccount, TransactionRule,
+        BlockContext, CallMessage, CallOutcome, Deployment, ExecutionError, GenesisAccount, TransactionRule,
         call, execute_block, genesis_changes,
     },
     forks::{Forks, Generation, Rules},
