@@ -173,8 +173,13 @@ mod tests {
 
     #[test]
     fn flags_of_the_last_generation_do_nothing_before_it() {
-        let forks =
-            Forks { london: Some(5), london_fix: Some(5), tx_hash_with_type: Some(5), istanbul: Some(5), ..Forks::default() };
+        let forks = Forks {
+            london: Some(5),
+            london_fix: Some(5),
+            tx_hash_with_type: Some(5),
+            istanbul: Some(5),
+            ..Forks::default()
+        };
         for (generation, known) in [(Generation::G1, false), (Generation::G2, false), (Generation::G3, true)] {
             let rules = Rules::new(generation, 1, forks);
             let flags = rules.flags(5);

@@ -135,11 +135,7 @@ impl Transaction {
     }
 
     /// The type that `item` gives to the one after it, or legacy and `item` itself.
-    fn typed<'a>(
-        item: Item<'a>,
-        items: &mut Items<'a>,
-        generation: Generation,
-    ) -> Result<(Type, Item<'a>), RlpError> {
+    fn typed<'a>(item: Item<'a>, items: &mut Items<'a>, generation: Generation) -> Result<(Type, Item<'a>), RlpError> {
         if item.kind == Kind::List || generation == Generation::G1 {
             return Ok((Type::Legacy, item));
         }

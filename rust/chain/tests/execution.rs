@@ -8,8 +8,8 @@ use alloy_primitives::{Address, B256, Bytes, U256, address, keccak256};
 use polygon_edge_chain::{
     evm::{Status, frame::Failure},
     execute::{
-        BlockContext, CallMessage, CallOutcome, Deployment, ExecutionError, GenesisAccount, TransactionRule,
-        call, execute_block, genesis_changes,
+        BlockContext, CallMessage, CallOutcome, Deployment, ExecutionError, GenesisAccount, TransactionRule, call,
+        execute_block, genesis_changes,
     },
     forks::{Forks, Generation, Rules},
     journal::Fault,
@@ -134,8 +134,8 @@ fn what_makes_the_go_client_crash_has_the_result_that_its_rules_imply() {
     }
     // The identity precompile returns four bytes to no place at offset 2^40, and its size is asked for.
     let code = [
-        0x60, 0, 0x65, 1, 0, 0, 0, 0, 0, 0x60, 4, 0x60, 0, 0x60, 4, 0x5a, 0xfa, 0x50, 0x3d, 0x60, 0, 0x52, 0x60, 32, 0x60, 0,
-        0xf3,
+        0x60, 0, 0x65, 1, 0, 0, 0, 0, 0, 0x60, 4, 0x60, 0, 0x60, 4, 0x5a, 0xfa, 0x50, 0x3d, 0x60, 0, 0x52, 0x60, 32,
+        0x60, 0, 0xf3,
     ];
     let outcome = run(&code, Generation::G1, true).unwrap();
     assert_eq!((outcome.status, outcome.output.last()), (Status::Success, Some(&4)));
@@ -277,7 +277,8 @@ fn a_deployment_fills_an_empty_address_and_only_replaces_code_elsewhere() {
         let mut state = Accounts::with(1_000_000, &[1]);
         let outcome = execute_block(&rules, &block(), transactions, &senders, &mut state).unwrap();
         let later = BlockContext { number: 301, ..block() };
-        let after = execute_block(&rules, &later, transactions, &senders, &mut Accounts::with(1_000_000, &[1])).unwrap();
+        let after =
+            execute_block(&rules, &later, transactions, &senders, &mut Accounts::with(1_000_000, &[1])).unwrap();
         assert!(after.changes.iter().all(|change| change.code.is_none()));
         outcome.changes.into_iter().find(|change| change.address == address).unwrap()
     };

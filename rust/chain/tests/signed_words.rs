@@ -50,7 +50,11 @@ fn origin() -> impl Strategy<Value = Origin> {
             (if below { power - U256::from(1) } else { power }).to_be_bytes()
         }),
     ];
-    let header = prop_oneof![any::<u64>(), (0u64..300).prop_map(|value| (1 << 63) + value), (0u64..300).prop_map(|value| !value)];
+    let header = prop_oneof![
+        any::<u64>(),
+        (0u64..300).prop_map(|value| (1 << 63) + value),
+        (0u64..300).prop_map(|value| !value)
+    ];
     prop_oneof![
         word.clone().prop_map(Origin::Word),
         header.clone().prop_map(Origin::Header),

@@ -94,7 +94,12 @@ impl AccessLists {
     /// Whether a frame that `caller` starts may run.
     pub fn may_run(&self, journal: &mut Journal<'_>, caller: &Address) -> bool {
         *caller == SYSTEM_CALLER
-            || allows(journal, caller, (self.transactions_allow, TRANSACTIONS_ALLOW), (self.transactions_block, TRANSACTIONS_BLOCK))
+            || allows(
+                journal,
+                caller,
+                (self.transactions_allow, TRANSACTIONS_ALLOW),
+                (self.transactions_block, TRANSACTIONS_BLOCK),
+            )
     }
 
     /// Whether `creator` may create a contract.
@@ -146,7 +151,8 @@ fn run(
     gas: u64,
     is_static: bool,
 ) -> Result<(u64, Bytes), (u64, Failure)> {
-    let (selector, argument) = input.split_first_chunk::<4>().ok_or((0, Failure::AccessList(ListRefusal::NoSelector)))?;
+    let (selector, argument) =
+        input.split_first_chunk::<4>().ok_or((0, Failure::AccessList(ListRefusal::NoSelector)))?;
     let argument: &[u8; 32] = argument.try_into().map_err(|_| (0, Failure::AccessList(ListRefusal::Length)))?;
     let key = key(&Address::from_slice(&argument[12..]));
     let role = match *selector {

@@ -48,7 +48,11 @@ pub fn holds(input: &[u8]) -> Result<bool, BadInput> {
 /// A key of the right group: unlike in the pairing precompile, that is looked at here.
 fn public_key(bytes: &[u8]) -> Result<G2Affine, BadInput> {
     let point = point_g2(bytes.get(..PUBLIC_KEY).ok_or(BadInput::Aggregate)?)?;
-    if point.is_zero() || !point.is_in_correct_subgroup_assuming_on_curve() { Err(BadInput::Aggregate) } else { Ok(point) }
+    if point.is_zero() || !point.is_in_correct_subgroup_assuming_on_curve() {
+        Err(BadInput::Aggregate)
+    } else {
+        Ok(point)
+    }
 }
 
 // --- ABI: offsets count from the start of the tuple or array; they and lengths end at what is there.
@@ -106,7 +110,8 @@ fn expand_message(message: &[u8], domain: &[u8]) -> [u8; 96] {
     let mut block = [0; 32];
     for (index, chunk) in out.chunks_exact_mut(32).enumerate() {
         block.iter_mut().zip(&first).for_each(|(byte, mask)| *byte ^= mask);
-        block = Sha256::new().chain_update(block).chain_update([index as u8 + 1]).chain_update(&suffix).finalize().into();
+        block =
+            Sha256::new().chain_update(block).chain_update([index as u8 + 1]).chain_update(&suffix).finalize().into();
         chunk.copy_from_slice(&block);
     }
     out

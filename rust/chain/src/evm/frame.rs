@@ -242,7 +242,7 @@ pub fn copy_padded<W: Word>(target: &mut [u8], data: &[u8], offset: &W) {
 mod tests {
     use alloy_primitives::U256 as Word;
 
-    use super::{allocate, allocate_if_any, copy_padded, Failure, OFFSET_LIMIT};
+    use super::{Failure, OFFSET_LIMIT, allocate, allocate_if_any, copy_padded};
 
     #[test]
     fn a_length_of_zero_forgives_an_offset_only_where_6_7_6_says_so() {

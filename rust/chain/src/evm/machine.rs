@@ -86,8 +86,12 @@ impl<W: Word> Machine<W> {
                 self.start_call(world, request, Some(message.input))
             }
             None => {
-                let request =
-                    CreateRequest { value: W::unsigned(message.value), gas: message.gas, code: 0..message.input.len(), salt: None };
+                let request = CreateRequest {
+                    value: W::unsigned(message.value),
+                    gas: message.gas,
+                    code: 0..message.input.len(),
+                    salt: None,
+                };
                 self.start_create(world, message.caller, request, Some(message.input))
             }
         };

@@ -107,49 +107,49 @@ fn build<W: Word>(
     enough: &mut dyn FnMut() -> bool,
     reader: &mut dyn StateReader,
 ) -> Result<BuiltBlock, ExecutionError> {
-        let mut journal = Journal::new(reader, codes);
-        let mut tracer = NoTracer;
-        let mut run = BlockRun::new(machine, table, rules, block, &mut journal, &mut tracer);
-        let mut receipts = Vec::new();
-        let mut fates = Vec::with_capacity(candidates.len());
-        let mut failed_senders = HashSet::new();
-        for (index, Candidate { transaction, sender }) in candidates.iter().enumerate() {
-            if enough() {
-                break;
-            }
-            if sender.is_some_and(|sender| failed_senders.contains(&sender)) {
-                fates.push(Fate::Skipped);
-                continue;
-            }
-            let fate = if transaction.gas > block.gas_limit {
-                // The Go client v0.6.3 leaves a receipt without a transaction here and spoils its own block.
-                Fate::TooLarge
-            } else {
-                match run.attempt(transaction, *sender) {
-                    Ok(receipt) => {
-                        receipts.push(receipt);
-                        Fate::Included
-                    }
-                    Err(Refusal::Violation(violation)) if violation.rule == TransactionRule::GasPool => break,
-                    Err(refusal @ Refusal::Fault(Fault::State(_))) => return Err(refusal.at(index, transaction.hash)),
-                    Err(Refusal::Nonce { expected, found }) if found < expected => Fate::NonceTooLow,
-                    Err(Refusal::Nonce { .. }) => Fate::NonceTooHigh,
-                    Err(Refusal::Violation(violation)) => Fate::Failed(violation.rule.client_text().to_owned()),
-                    Err(Refusal::Fault(fault)) => Fate::Failed(fault.to_string()),
+    let mut journal = Journal::new(reader, codes);
+    let mut tracer = NoTracer;
+    let mut run = BlockRun::new(machine, table, rules, block, &mut journal, &mut tracer);
+    let mut receipts = Vec::new();
+    let mut fates = Vec::with_capacity(candidates.len());
+    let mut failed_senders = HashSet::new();
+    for (index, Candidate { transaction, sender }) in candidates.iter().enumerate() {
+        if enough() {
+            break;
+        }
+        if sender.is_some_and(|sender| failed_senders.contains(&sender)) {
+            fates.push(Fate::Skipped);
+            continue;
+        }
+        let fate = if transaction.gas > block.gas_limit {
+            // The Go client v0.6.3 leaves a receipt without a transaction here and spoils its own block.
+            Fate::TooLarge
+        } else {
+            match run.attempt(transaction, *sender) {
+                Ok(receipt) => {
+                    receipts.push(receipt);
+                    Fate::Included
                 }
-            };
-            if matches!(fate, Fate::TooLarge | Fate::Failed(_)) {
-                failed_senders.extend(*sender);
+                Err(Refusal::Violation(violation)) if violation.rule == TransactionRule::GasPool => break,
+                Err(refusal @ Refusal::Fault(Fault::State(_))) => return Err(refusal.at(index, transaction.hash)),
+                Err(Refusal::Nonce { expected, found }) if found < expected => Fate::NonceTooLow,
+                Err(Refusal::Nonce { .. }) => Fate::NonceTooHigh,
+                Err(Refusal::Violation(violation)) => Fate::Failed(violation.rule.client_text().to_owned()),
+                Err(Refusal::Fault(fault)) => Fate::Failed(fault.to_string()),
             }
-            fates.push(fate);
+        };
+        if matches!(fate, Fate::TooLarge | Fate::Failed(_)) {
+            failed_senders.extend(*sender);
         }
-        fates.resize(candidates.len(), Fate::Skipped);
-        let gas_used = run.gas_used;
-        if let Some(fault) = journal.take_fault() {
-            return Err(ExecutionError::Fault { index: candidates.len(), hash: B256::ZERO, fault });
-        }
-        let outcome = BlockOutcome { receipts, gas_used, changes: journal.into_changes(table.flags.eip155) };
-        Ok(BuiltBlock { outcome, fates })
+        fates.push(fate);
+    }
+    fates.resize(candidates.len(), Fate::Skipped);
+    let gas_used = run.gas_used;
+    if let Some(fault) = journal.take_fault() {
+        return Err(ExecutionError::Fault { index: candidates.len(), hash: B256::ZERO, fault });
+    }
+    let outcome = BlockOutcome { receipts, gas_used, changes: journal.into_changes(table.flags.eip155) };
+    Ok(BuiltBlock { outcome, fates })
 }
 
 impl<T: Tracer, W: Word> BlockRun<'_, '_, '_, T, W> {

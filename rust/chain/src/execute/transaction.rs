@@ -58,8 +58,11 @@ impl<'m, 'a, 'b, T: Tracer, W: Word> BlockRun<'m, 'a, 'b, T, W> {
         tracer: &'a mut T,
     ) -> Self {
         let coinbase = journal.index(&block.coinbase);
-        let burn_contract =
-            if table.flags.london { rules.burn_contract(block.number).map(|address| journal.index(&address)) } else { None };
+        let burn_contract = if table.flags.london {
+            rules.burn_contract(block.number).map(|address| journal.index(&address))
+        } else {
+            None
+        };
         let (chain_id, access_lists) = (rules.chain_id, rules.access_lists);
         let transaction = TransactionContext { origin: Address::ZERO, gas_price: U256::ZERO };
         Self {

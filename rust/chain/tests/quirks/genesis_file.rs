@@ -81,7 +81,9 @@ impl GenesisFile {
             if let Some(height) = entry.get("deployment") {
                 let contract = account(&read(staking)["genesis"]["alloc"][STAKING.to_checksum(None)]);
                 let height = u64::try_from(number(height)).unwrap();
-                rules.deployments.push((height, Deployment { address: STAKING, account: predeploy(entry, contract.code) }));
+                rules
+                    .deployments
+                    .push((height, Deployment { address: STAKING, account: predeploy(entry, contract.code) }));
             }
         }
         rules.access_lists = access_lists(params, &mut alloc);

@@ -73,8 +73,13 @@ fn replay(folder: &Path, generation: Generation) -> (usize, usize) {
         assert_eq!(outcome.receipts.len(), transactions.len());
         for (index, receipt) in outcome.receipts.iter().enumerate() {
             let Some(expected) = recorded.remove(&receipt.transaction_hash) else { continue };
-            let found =
-                recorded_receipts::describe(receipt, number, index, senders[index].unwrap(), !expected["bloom"].is_null());
+            let found = recorded_receipts::describe(
+                receipt,
+                number,
+                index,
+                senders[index].unwrap(),
+                !expected["bloom"].is_null(),
+            );
             if found != expected {
                 differences.push(format!("{name} {number}:{index}\n  expected {expected}\n  found    {found}"));
             }
@@ -84,7 +89,11 @@ fn replay(folder: &Path, generation: Generation) -> (usize, usize) {
         }
         state.apply(&outcome.changes);
         for (what, found, expected) in [
-            ("transactions root", transactions_root(transactions, rules.transaction_form(number)), header.transactions_root),
+            (
+                "transactions root",
+                transactions_root(transactions, rules.transaction_form(number)),
+                header.transactions_root,
+            ),
             ("receipts root", slow_trie::receipts_root(&outcome.receipts), header.receipts_root),
             ("state root", state.root(), header.state_root),
         ] {
