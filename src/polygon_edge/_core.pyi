@@ -19,8 +19,8 @@ class Rules:
     `deployments` are contracts that a block puts into the state after its transactions (§6.11): height, address, code,
     (slot, value) pairs, balance. `burn_contracts` are the receivers of the base fee by first block (§5.4).
     `access_lists` names those that the chain has: "deployer-allow", "deployer-block", "transactions-allow",
-    "transactions-block", "bridge-allow", "bridge-block" (§6.9). Numbers in bytes are big-endian. Raises ValueError for an unknown
-    name and for heights that do not ascend.
+    "transactions-block", "bridge-allow", "bridge-block" (§6.9). Numbers in bytes are big-endian.
+    Raises ValueError for an unknown name and for heights that do not ascend.
     """
 
     def __new__(

@@ -55,8 +55,8 @@ def _repair(chain: _core.Chain) -> None:
         )
         return
     logger.warning(
-        "the head was left half-written, as after a kill of a v0.6.x node: block %d lacks its %s. Went back to block %d, "
-        "the last whole one; what the chain had above it comes again by restore",
+        "the head was left half-written, as after a kill of a v0.6.x node: block %d lacks its %s. Went back to "
+        "block %d, the last whole one; what the chain had above it comes again by restore",
         named,
         missing,
         head,
