@@ -189,10 +189,9 @@ impl Executor {
     }
 }
 
-/// Whether a block can bring negative numbers onto the stack: numbers of its header that are taken as signed 64-bit, or
-/// a base fee, which a transaction without caps does not pay and takes from the proposer (§6.3, §6.6).
+/// Whether a block brings negative numbers onto the stack: numbers of its header are taken as signed 64-bit (§6.6).
 fn is_signed(block: &BlockContext) -> bool {
-    block.base_fee != 0 || [block.gas_limit, block.timestamp, block.number].iter().any(|value| *value >= 1 << 63)
+    [block.gas_limit, block.timestamp, block.number].iter().any(|value| *value >= 1 << 63)
 }
 
 #[allow(clippy::too_many_arguments)]

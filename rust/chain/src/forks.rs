@@ -235,3 +235,35 @@ mod tests {
         assert_eq!((plain.validator_type(7), plain.proof_of_stake(7)), (ecdsa, false));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_of_the_last_generation_do_nothing_before_it() {
+        let forks = Forks {
+            london: Some(5),
+            london_fix: Some(5),
+            tx_hash_with_type: Some(5),
+            istanbul: Some(5),
+            ..Forks::default()
+        };
+        for (generation, known) in [(Generation::G1, false), (Generation::G2, false), (Generation::G3, true)] {
+            let rules = Rules::new(generation, 1, forks);
+            let flags = rules.flags(5);
+            assert_eq!((flags.london, flags.london_fix, flags.tx_hash_with_type), (known, known, known));
+            assert!(flags.istanbul && !rules.flags(4).istanbul);
+        }
+    }
+
+    #[test]
+    fn below_the_first_start_the_last_burn_contract_receives() {
+        let contract = Address::repeat_byte;
+        let mut rules = Rules::new(Generation::G3, 1, Forks::default());
+        assert_eq!(rules.burn_contract(7), None);
+        rules.burn_contracts = vec![(30, contract(3)), (10, contract(1)), (20, contract(2))];
+        let found = [9, 10, 19, 20, 30, 99].map(|number| rules.burn_contract(number).unwrap_or_default());
+        assert_eq!(found, [3, 1, 1, 2, 3, 3].map(contract));
+    }
+}

@@ -14,12 +14,12 @@ use crate::{
 };
 
 mod account;
-mod balance;
+mod amount;
 mod fault;
 mod recent_code;
 mod write;
 
-pub use balance::Balance;
+pub use amount::Amount;
 pub use fault::Fault;
 
 use account::{Entry, Object, Presence, Slot};
@@ -33,7 +33,7 @@ pub struct AccountIndex(u32);
 enum Undo {
     Presence(AccountIndex, Presence),
     Nonce(AccountIndex, u64),
-    Balance(AccountIndex, Balance),
+    Balance(AccountIndex, U256),
     Storage(AccountIndex, U256, U256),
     Code(AccountIndex, B256, Option<Arc<Code>>),
     SelfDestructed(AccountIndex),
@@ -119,7 +119,7 @@ impl<'a> Journal<'a> {
         let mut object = Object::absent(Presence::Untouched);
         if let Some(account) = &base {
             object.nonce = account.nonce;
-            object.balance = account.balance.into();
+            object.balance = account.balance;
             object.code_hash = account.code_hash;
             object.fresh_storage = account.storage_root == EMPTY_ROOT;
         }
@@ -176,7 +176,7 @@ impl<'a> Journal<'a> {
 
     /// Zero when absent.
     #[inline]
-    pub fn balance(&self, account: AccountIndex) -> Balance {
+    pub fn balance(&self, account: AccountIndex) -> U256 {
         self.object(account).balance
     }
 

@@ -8,8 +8,8 @@ use alloy_primitives::{Address, B256, Bytes, U256, address, keccak256};
 use polygon_edge_chain::{
     evm::{Status, frame::Failure},
     execute::{
-        BlockContext, CallMessage, CallOutcome, Deployment, ExecutionError, Executor, GenesisAccount, TransactionRule,
-        call, execute_block, genesis_changes,
+        BlockContext, CallMessage, CallOutcome, Deployment, ExecutionError, GenesisAccount, TransactionRule, call,
+        execute_block, genesis_changes,
     },
     forks::{Forks, Generation, Rules},
     journal::Fault,

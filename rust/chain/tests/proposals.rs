@@ -23,6 +23,8 @@ const COINBASE: Address = Address::repeat_byte(0xcb);
 const COUNTER: Address = Address::repeat_byte(0xc0);
 const DESTRUCTIBLE: Address = Address::repeat_byte(0xde);
 const FAULTY: Address = Address::repeat_byte(0xfa);
+/// Has 2^256-1 wei.
+const FULL: Address = Address::repeat_byte(0xff);
 const SENDERS: [Address; 3] = [Address::repeat_byte(1), Address::repeat_byte(2), Address::repeat_byte(3)];
 const FILLERS: u8 = 21;
 const JUNK_SENDERS: u8 = 40;
@@ -63,7 +65,7 @@ fn destructible() -> Vec<u8> {
     vec![0x36, 0x15, 0x60, 7, 0x57, 0x33, 0xff, 0x5b, 0x60, 1, 0x60, 0, 0x55]
 }
 
-/// Writes, logs, calls the counter, reads the code of many accounts, then does what makes the Go client panic.
+/// Writes, logs, calls the counter, reads the code of many accounts, then pays where no more can be held.
 fn faulty() -> Vec<u8> {
     let mut code = vec![0x60, 1, 0x60, 5, 0x55, 0x60, 0, 0x60, 0, 0xa0];
     code.extend([0x60, 0, 0x60, 0, 0x60, 0, 0x60, 0, 0x60, 0]);
@@ -73,8 +75,9 @@ fn faulty() -> Vec<u8> {
         code.extend(push_address(&filler(index)));
         code.extend([0x3b, 0x50]);
     }
-    // RETURNDATACOPY of nothing to an offset beyond the memory.
-    code.extend([0x60, 0, 0x60, 0, 0x61, 0xff, 0xff, 0x3e]);
+    code.extend([0x60, 0, 0x60, 0, 0x60, 0, 0x60, 0, 0x60, 1]);
+    code.extend(push_address(&FULL));
+    code.extend([0x5a, 0xf1]);
     code
 }
 
@@ -103,7 +106,8 @@ impl World {
         let mut alloc = vec![
             (COUNTER, contract(counter())),
             (DESTRUCTIBLE, contract(destructible())),
-            (FAULTY, contract(faulty())),
+            (FAULTY, GenesisAccount { balance: Some(U256::from(1)), ..contract(faulty()) }),
+            (FULL, GenesisAccount { balance: Some(U256::MAX), ..GenesisAccount::default() }),
         ];
         alloc.extend(SENDERS.map(|sender| (sender, rich(1 << 50))));
         alloc.extend((0..FILLERS).map(|index| (filler(index), contract(vec![0, index]))));
@@ -257,10 +261,9 @@ impl Junk {
             }
             Self::TooLarge => (by_failing(0, gas_limit + 1, COUNTER, 0), Fate::TooLarge),
             Self::NoSender => (candidate(None, 0, 1, GAS, COUNTER, 0), failed("invalid sender")),
-            Self::Fault => (
-                by_failing(1, GAS, FAULTY, 3),
-                failed("RETURNDATACOPY of length 0 to offset 65535 beyond the memory of 0 bytes (§6.7.7)"),
-            ),
+            Self::Fault => {
+                (by_failing(1, GAS, FAULTY, 3), failed(&format!("the balance of {FULL} would exceed 2^256-1")))
+            }
         }
     }
 }

@@ -12,10 +12,7 @@ use super::{
     word::Word,
     world::World,
 };
-use crate::{
-    forks::Generation,
-    journal::{AccountIndex, Balance},
-};
+use crate::{forks::Generation, journal::AccountIndex};
 
 /// A call that an instruction asks for.
 #[derive(Debug)]
@@ -123,10 +120,10 @@ pub fn prepare_call<T, W: Word>(
     }))
 }
 
-/// Whether a balance is not below a value. Any is not below the one number that no balance can hold, -2^256.
+/// Whether a balance is not below a value. None is below a negative one.
 #[inline]
-fn covers<W: Word>(balance: &Balance, value: &W) -> bool {
-    value.amount().is_none_or(|value| *balance >= value)
+fn covers<W: Word>(balance: &U256, value: &W) -> bool {
+    value.amount().is_none_or(|value| value.is_covered_by(balance))
 }
 
 /// The gas left in the caller and the gas for the callee, stipend not included.

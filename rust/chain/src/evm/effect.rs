@@ -85,7 +85,7 @@ pub fn self_destruct<T>(
 /// BALANCE.
 pub fn balance<W: Word>(journal: &mut Journal<'_>, address: &W) -> W {
     let account = journal.index(&address.to_address());
-    W::balance(&journal.balance(account))
+    W::unsigned(journal.balance(account))
 }
 
 /// EXTCODESIZE, stale code included (§6.7.3).

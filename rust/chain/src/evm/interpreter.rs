@@ -251,7 +251,7 @@ pub fn run<T: Tracer, W: Word>(frame: &mut Frame<W>, depth: usize, world: &mut W
             DIFFICULTY => push!(W::from_u64(world.block.difficulty)),
             GASLIMIT => push!(W::signed_64(world.block.gas_limit)),
             CHAINID => push!(W::from_u64(world.chain_id)),
-            SELFBALANCE => push!(W::balance(&world.journal.balance(frame.account))),
+            SELFBALANCE => push!(W::unsigned(world.journal.balance(frame.account))),
             BASEFEE => push!(W::from_u64(world.block.base_fee)),
             POP => height -= 1,
             MLOAD => {

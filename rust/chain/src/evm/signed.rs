@@ -1,14 +1,14 @@
 //! Words with a sign, for blocks in which the Go client has negative numbers on its stack (§6.6).
 //!
-//! The client pushes gas limit and timestamp as signed 64-bit numbers and balances as they are, and lets its big
-//! integers carry the sign on. Most instructions then leave the two's complement; those that do not are marked.
+//! The client pushes gas limit and timestamp as signed 64-bit numbers and lets its big integers carry the sign on. Most
+//! instructions then leave the two's complement; those that do not are marked.
 
 use std::cmp::Ordering;
 
 use alloy_primitives::{Signed, U256, aliases::U320};
 
 use super::word::Word;
-use crate::journal::Balance;
+use crate::journal::Amount;
 
 /// A number from -2^256 to 2^256-1, as two's complement of 320 bits: what XOR of a negative number can reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,12 +78,8 @@ impl Word for SignedWord {
         Self::signed(value < 0, U320::from(value.unsigned_abs()))
     }
 
-    fn balance(value: &Balance) -> Self {
-        Self::signed(value.negative, widened(&value.magnitude))
-    }
-
-    fn amount(&self) -> Option<Balance> {
-        (self.absolute() < MODULUS).then(|| Balance::new(self.is_negative(), self.magnitude()))
+    fn amount(&self) -> Option<Amount> {
+        (self.absolute() < MODULUS).then(|| Amount { magnitude: self.magnitude(), negative: self.is_negative() })
     }
 
     fn magnitude(&self) -> U256 {

@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(added(Generation::G1, ForkFlags { constantinople: true, ..none }), constantinople);
         assert_eq!(added(Generation::G1, ForkFlags { istanbul: true, ..none }), [CHAINID, SELFBALANCE]);
         assert_eq!(added(Generation::G3, ForkFlags { london: true, ..none }), [BASEFEE]);
-        assert!(added(Generation::G1, ForkFlags { london: true, eip150: true, eip158: true, ..none }).is_empty());
+        assert!(added(Generation::G1, ForkFlags { eip150: true, eip158: true, ..none }).is_empty());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use alloy_primitives::{Address, U256};
 
 use super::arithmetic as math;
-use crate::journal::Balance;
+use crate::journal::Amount;
 
 /// An item of the stack, with the instructions on it; operands in the order they are popped.
 ///
@@ -23,11 +23,8 @@ pub trait Word: Copy + Debug + PartialEq + Eq + Send + Sync + 'static {
     fn unsigned(value: U256) -> Self;
     /// A number that the client takes as signed 64-bit: height, timestamp, gas limit.
     fn signed_64(value: u64) -> Self;
-    /// A balance.
-    fn balance(value: &Balance) -> Self;
-
-    /// As an amount to be moved; none for the one number that no balance can hold.
-    fn amount(&self) -> Option<Balance>;
+    /// As an amount to be moved; none for the one number that has no place in it, -2^256.
+    fn amount(&self) -> Option<Amount>;
     /// The low 256 bits of the absolute value.
     fn magnitude(&self) -> U256;
     /// As an offset, length or amount of gas; none when it is negative or 2^64 or more.
@@ -141,13 +138,8 @@ impl Word for U256 {
     }
 
     #[inline(always)]
-    fn balance(value: &Balance) -> Self {
-        value.magnitude
-    }
-
-    #[inline(always)]
-    fn amount(&self) -> Option<Balance> {
-        Some(Balance::from(*self))
+    fn amount(&self) -> Option<Amount> {
+        Some(Amount::from(*self))
     }
 
     #[inline(always)]

@@ -6,7 +6,7 @@ use super::error::{Refusal, TransactionRule, Violation};
 use crate::{
     evm::world::BlockContext,
     forks::ForkFlags,
-    journal::Balance,
+    journal::Amount,
     transaction::{Transaction, Type},
 };
 
@@ -18,7 +18,7 @@ pub(super) struct GasPrices {
     /// GASPRICE, and what the sender gets back for each unit left.
     pub(super) effective: U256,
     /// What the proposer gets for each unit used; negative under a base fee that the transaction does not pay.
-    pub(super) tip: Balance,
+    pub(super) tip: Amount,
     /// What the burn contract gets for each unit used; none without london and for state transactions.
     pub(super) burnt: Option<U256>,
 }
@@ -85,6 +85,9 @@ fn violation(rule: TransactionRule, expected: String, found: String) -> Refusal 
 }
 
 /// What `price` leaves above the base fee, at most `cap`; below the base fee it is negative.
-fn tip(cap: U256, price: U256, base_fee: U256) -> Balance {
-    Balance::from(price).checked_sub(base_fee.into()).map_or(cap.into(), |left| left.min(cap.into()))
+fn tip(cap: U256, price: U256, base_fee: U256) -> Amount {
+    match price.checked_sub(base_fee) {
+        Some(left) => left.min(cap).into(),
+        None => Amount { magnitude: base_fee - price, negative: true },
+    }
 }

@@ -16,7 +16,7 @@ use crate::{
         world::{TransactionContext, World},
     },
     forks::{ForkFlags, Generation, Rules},
-    journal::{AccountIndex, Balance, Fault, Journal},
+    journal::{AccountIndex, Amount, Fault, Journal},
     receipt::Receipt,
     transaction::{Transaction, Type},
 };
@@ -147,7 +147,7 @@ impl<'m, 'a, 'b, T: Tracer, W: Word> BlockRun<'m, 'a, 'b, T, W> {
         let generation = self.world.table.generation;
         let journal = &mut *self.world.journal;
         if pays {
-            let balance = journal.balance(sender).magnitude;
+            let balance = journal.balance(sender);
             let cost = prices.upfront.and_then(|price| price.checked_mul(U256::from(gas)));
             if !cost.is_some_and(|cost| journal.subtract_balance(sender, &cost.into())) {
                 let price = prices.upfront.map_or_else(|| "more than 2^256".to_owned(), |price| price.to_string());
@@ -166,9 +166,9 @@ impl<'m, 'a, 'b, T: Tracer, W: Word> BlockRun<'m, 'a, 'b, T, W> {
         })?;
         // §6.2 step 8: generations from v0.7.1 on let the transfer itself fail.
         let balance = journal.balance(sender);
-        if generation == Generation::G1 && balance < message.value.into() {
+        if generation == Generation::G1 && balance < message.value {
             let expected = format!("at least {}", message.value);
-            return Err(Refusal::Violation(Violation::new(TransactionRule::ValueFunds, expected, balance.magnitude)));
+            return Err(Refusal::Violation(Violation::new(TransactionRule::ValueFunds, expected, balance)));
         }
         // A creation is included as failed instead: there the same refusal ends the frame.
         if generation == Generation::G3 && message.nonce == u64::MAX && message.to.is_some() {
@@ -196,10 +196,10 @@ impl<'m, 'a, 'b, T: Tracer, W: Word> BlockRun<'m, 'a, 'b, T, W> {
 
 /// Credits `units` of gas at a price; a price of zero touches the account.
 #[inline]
-fn pay(journal: &mut Journal<'_>, account: AccountIndex, price: Balance, units: u64) -> Result<(), Refusal> {
+fn pay(journal: &mut Journal<'_>, account: AccountIndex, price: Amount, units: u64) -> Result<(), Refusal> {
     let amount = price.magnitude.checked_mul(U256::from(units));
     let amount = amount.ok_or_else(|| Refusal::Fault(Fault::BalanceOverflow(*journal.address(account))))?;
-    journal.add_balance(account, &Balance::new(price.negative, amount));
+    journal.add_balance(account, &Amount { magnitude: amount, negative: price.negative });
     Ok(())
 }
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use alloy_primitives::{Address, B256, Bytes, U256, map::HashMap};
 
-use super::Balance;
 use crate::{
     evm::code::Code,
     state::{Account, AccountChange, AccountFields, EMPTY_CODE_HASH, EMPTY_ROOT},
@@ -33,7 +32,7 @@ pub(super) struct Slot {
 pub(super) struct Object {
     pub(super) presence: Presence,
     pub(super) nonce: u64,
-    pub(super) balance: Balance,
+    pub(super) balance: U256,
     pub(super) code_hash: B256,
     /// Code set in this block; it wins over the cache of read code.
     pub(super) fresh_code: Option<Arc<Code>>,
@@ -48,7 +47,7 @@ impl Object {
         Self {
             presence,
             nonce: 0,
-            balance: Balance::ZERO,
+            balance: U256::ZERO,
             code_hash: EMPTY_CODE_HASH,
             fresh_code: None,
             self_destructed: false,
@@ -91,18 +90,16 @@ impl Entry {
         let code = object.fresh_code;
         let unchanged = base.is_some_and(|base| {
             base.nonce == object.nonce
-                && base.balance == object.balance.magnitude
+                && base.balance == object.balance
                 && base.code_hash == object.code_hash
                 && (!object.fresh_storage || base.storage_root == EMPTY_ROOT)
         });
         if unchanged && storage.is_empty() && code.is_none() {
             return None;
         }
-        // §6.6: a negative balance is stored as its absolute value.
-        let balance = object.balance.magnitude;
         Some(AccountChange {
             address,
-            account: Some(AccountFields { nonce: object.nonce, balance, code_hash: object.code_hash }),
+            account: Some(AccountFields { nonce: object.nonce, balance: object.balance, code_hash: object.code_hash }),
             storage_cleared: object.fresh_storage && base.is_none_or(|base| base.storage_root != EMPTY_ROOT),
             storage,
             code: code.map(|code| Bytes::copy_from_slice(code.bytes())),

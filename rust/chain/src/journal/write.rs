@@ -5,7 +5,7 @@ use std::sync::Arc;
 use alloy_primitives::{U256, keccak256};
 
 use super::{
-    AccountIndex, Balance, Fault, Journal, StorageStatus, Undo,
+    AccountIndex, Amount, Fault, Journal, StorageStatus, Undo,
     account::{Object, Presence, Slot},
 };
 use crate::{
@@ -24,18 +24,18 @@ impl Journal<'_> {
         }
     }
 
-    fn set_balance(&mut self, account: AccountIndex, balance: Balance) {
+    fn set_balance(&mut self, account: AccountIndex, balance: U256) {
         self.touch(account);
         let before = std::mem::replace(&mut self.object_mut(account).balance, balance);
         self.undo.push(Undo::Balance(account, before));
     }
 
     /// Adds to a balance; adding zero touches the account.
-    pub fn add_balance(&mut self, account: AccountIndex, amount: &Balance) {
+    pub fn add_balance(&mut self, account: AccountIndex, amount: &Amount) {
         if amount.is_zero() {
             return self.touch(account);
         }
-        match self.balance(account).checked_add(*amount) {
+        match amount.added_to(self.balance(account)) {
             Some(balance) => self.set_balance(account, balance),
             None => self.set_fault(Fault::BalanceOverflow(self.entries[account.0 as usize].address)),
         }
@@ -43,15 +43,15 @@ impl Journal<'_> {
 
     /// Takes from a balance, or says that it is too small; taking zero does not touch the account.
     #[must_use]
-    pub fn subtract_balance(&mut self, account: AccountIndex, amount: &Balance) -> bool {
+    pub fn subtract_balance(&mut self, account: AccountIndex, amount: &Amount) -> bool {
         if amount.is_zero() {
             return true;
         }
         let before = self.balance(account);
-        if before < *amount {
+        if !amount.is_covered_by(&before) {
             return false;
         }
-        match before.checked_sub(*amount) {
+        match amount.taken_from(before) {
             Some(balance) => self.set_balance(account, balance),
             None => self.set_fault(Fault::BalanceOverflow(self.entries[account.0 as usize].address)),
         }
@@ -60,7 +60,7 @@ impl Journal<'_> {
 
     /// Moves an amount, or says that there is not enough. Touches the receiver.
     #[must_use]
-    pub fn transfer(&mut self, from: AccountIndex, to: AccountIndex, amount: &Balance) -> bool {
+    pub fn transfer(&mut self, from: AccountIndex, to: AccountIndex, amount: &Amount) -> bool {
         let enough = self.subtract_balance(from, amount);
         if enough {
             self.add_balance(to, amount);
@@ -87,8 +87,7 @@ impl Journal<'_> {
     /// Replaces whatever is there by a new account which keeps the balance only.
     pub fn create_account(&mut self, account: AccountIndex) {
         let mut object = Object::absent(Presence::Live);
-        // Of a negative balance the absolute value (§6.6).
-        object.balance = self.balance(account).magnitude.into();
+        object.balance = self.balance(account);
         let before = std::mem::replace(self.object_mut(account), object);
         self.undo.push(Undo::Object(account, Box::new(before)));
     }
@@ -104,7 +103,7 @@ impl Journal<'_> {
         for (key, value) in storage {
             self.set_storage(account, key, value, StorageMetering::Simple);
         }
-        self.set_balance(account, balance.into());
+        self.set_balance(account, balance);
         self.set_nonce(account, nonce);
     }
 
@@ -174,9 +173,9 @@ impl Journal<'_> {
         if account == beneficiary {
             self.touch(account);
         } else {
-            self.add_balance(beneficiary, &balance);
+            self.add_balance(beneficiary, &balance.into());
         }
-        self.set_balance(account, Balance::ZERO);
+        self.set_balance(account, U256::ZERO);
         if !self.object(account).self_destructed {
             self.object_mut(account).self_destructed = true;
             self.undo.push(Undo::SelfDestructed(account));

@@ -45,7 +45,7 @@ pub fn read(folder: &Path, rules: &Rules, is_dev: bool) -> Vec<RecordedBlock> {
         let (hash, coinbase) = if is_dev {
             let mut plain = Vec::new();
             header.put(rules.generation, &mut plain);
-            (keccak256(plain), Address::from_slice(&header.miner))
+            (keccak256(plain), Address::try_from(header.miner.as_ref()).unwrap_or_default())
         } else {
             let (hash, seal) = hash_and_seal(&fields, rules.generation);
             (hash, sealer(&hash, &seal))
@@ -96,7 +96,7 @@ fn hash_and_seal(header: &[Item<'_>], generation: Generation) -> (B256, Bytes) {
 fn sealer(hash: &B256, seal: &Bytes) -> Address {
     let Some((parity, signature)) = seal.split_last() else { return Address::ZERO };
     let parity = RecoveryId::try_from(i32::from(*parity)).unwrap();
-    let signature = RecoverableSignature::from_compact(signature.try_into().unwrap(), parity).unwrap();
+    let signature = RecoverableSignature::from_compact(signature, parity).unwrap();
     let key = signature.recover_ecdsa(secp256k1::Message::from_digest(keccak256(hash).0)).unwrap();
     Address::from_raw_public_key(&key.serialize_uncompressed()[1..])
 }
