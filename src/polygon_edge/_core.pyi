@@ -238,7 +238,15 @@ class Chain:
         """The blocks as they are now, to be closed after use; raises DataDirectoryError in empty databases."""
 
     def call(
-        self, number: int, *, sender: bytes, to: bytes | None, value: int, input: bytes, gas: int, gas_price: int
+        self,
+        number: int,
+        *,
+        sender: bytes,
+        to: bytes | None,
+        value: int,
+        input: bytes,
+        gas: int,
+        gas_price: int,
     ) -> CallOutcome:
         """Execute a message on the state of block `number`, in the context of that block; keep nothing.
 
@@ -260,8 +268,8 @@ class Chain:
     ) -> Proposal:
         """Build the block after the committed head from `candidates` in their order, for up to `seconds` (§4.8).
 
-        `miner` and `nonce` are a vote (§3.7), by default zero bytes. A refused candidate leaves no trace. Nothing
-        is written. Raises ValueError for a gas limit or timestamp of 2^63 or more.
+        `miner` and `nonce` are a vote (§3.7), by default zero bytes. A candidate that is refused leaves no trace.
+        Nothing is written. Raises ValueError for a gas limit or timestamp of 2^63 or more.
         """
 
 @final

@@ -6,7 +6,9 @@ use crate::{
     forks::{Generation, Rules},
     receipt::Bloom,
     rlp::{self, Item, Items, Kind, RlpError},
+    state::EMPTY_ROOT,
     transaction::{Form, Transaction, hashed_form},
+    verify::EMPTY_UNCLES_HASH,
 };
 
 /// A block header. `miner` is a vote, not the fee receiver (§3.7), and may be of any length.
@@ -255,8 +257,18 @@ pub fn network_form(header: &[u8], body: &[u8]) -> Result<Vec<u8>, RlpError> {
     Ok(out)
 }
 
-/// What the body of the genesis block would be: it has no entry in the database (§1.1).
+/// A stored body without transactions; that of the genesis block has no entry in the database (§1.1).
 pub const EMPTY_BODY: [u8; 3] = [0xc2, 0xc0, 0xc0];
+
+/// Whether a stored header says that its block has neither transactions nor uncles, so that its body is [`EMPTY_BODY`].
+pub fn says_empty(header: &[u8]) -> bool {
+    let items = rlp::first(header).and_then(|item| item.list("header"));
+    items.is_ok_and(|mut items| {
+        // sha3Uncles is item 1, txRoot item 4; `nth` counts from where it stands.
+        items.nth(1).is_some_and(|uncles| uncles.payload == EMPTY_UNCLES_HASH.as_slice())
+            && items.nth(2).is_some_and(|root| root.payload == EMPTY_ROOT.as_slice())
+    })
+}
 
 #[cfg(test)]
 mod tests {
@@ -310,6 +322,38 @@ mod tests {
         }
         assert_eq!(position_in_stored_body(&body, &B256::ZERO).unwrap(), None);
         assert!(decode_stored_body(&Bytes::from_static(&[0xc3, 0xc1, 0xc0, 0xc0]), FORM).is_err());
+    }
+
+    #[test]
+    fn a_header_says_whether_its_block_is_empty() {
+        let header = |uncles_hash, transactions_root| {
+            let mut out = Vec::new();
+            let header = Header {
+                parent_hash: B256::ZERO,
+                uncles_hash,
+                miner: Bytes::from_static(&[1; 72]),
+                state_root: EMPTY_ROOT,
+                transactions_root,
+                receipts_root: EMPTY_ROOT,
+                logs_bloom: Box::new([0; 256]),
+                difficulty: 7,
+                number: 7,
+                gas_limit: 1,
+                gas_used: 0,
+                timestamp: 0,
+                extra_data: Bytes::new(),
+                mix_hash: B256::ZERO,
+                nonce: [0; 8],
+                base_fee: 0,
+            };
+            header.put(Generation::G1, &mut out);
+            out
+        };
+        assert!(says_empty(&header(EMPTY_UNCLES_HASH, EMPTY_ROOT)));
+        assert!(!says_empty(&header(EMPTY_UNCLES_HASH, EMPTY_UNCLES_HASH)));
+        assert!(!says_empty(&header(EMPTY_ROOT, EMPTY_ROOT)));
+        assert!(!says_empty(&[0xc0]));
+        assert!(!says_empty(&[]));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The border between Python and the Rust core: one file per verb, the interpreter lock released, nothing else.
 //!
-//! Documented for Python in `src/polygon_edge/_core.pyi`. Crossed once per run of blocks, never per transaction.
+//! Documented for Python in `src/polygon_edge/_core.pyi`. An import crosses it once per run of blocks, never per transaction.
 #![deny(unsafe_code)]
 
 use pyo3::prelude::*;

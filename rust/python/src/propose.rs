@@ -173,6 +173,7 @@ impl Chain {
                 canonical_hash(&blocks, number)
             });
         *proposer = Some(executor);
+        drop(proposer);
         built.map_err(|error| match error {
             ProposalError::Execution(ExecutionError::Fault { fault: Fault::State(error), .. })
             | ProposalError::State(error) => damaged(&error),

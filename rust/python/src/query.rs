@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use polygon_edge_chain::{
     Address, B256, Bytes, U256,
-    block::{EMPTY_BODY, Header, NetworkForm, network_form, position_in_stored_body},
+    block::{Header, NetworkForm, network_form, position_in_stored_body},
     extra::ValidatorType,
     hash,
     rlp::RlpError,
@@ -29,14 +29,12 @@ fn header_at(path: &Path, blocks: &BlockReader, number: u64) -> PyResult<Option<
     Ok(Some((hash, header)))
 }
 
-/// Header RLP and stored body of canonical block `number`; that of the genesis block is empty.
+/// Header RLP and stored body of canonical block `number` of the data directory at `path`.
 fn header_and_body(path: &Path, blocks: &BlockReader, number: u64) -> PyResult<Option<(Vec<u8>, Vec<u8>)>> {
-    let Some((hash, header)) = header_at(path, blocks, number)? else { return Ok(None) };
-    if number == 0 {
-        return Ok(Some((header, EMPTY_BODY.to_vec())));
-    }
-    let body = blocks.body(&hash).map_err(|error| error::store(path, &error))?;
-    let body = body.ok_or_else(|| error::damaged(path, format!("the body of block {number} is missing")))?;
+    let fail = |error| error::store(path, &error);
+    let Some(hash) = blocks.canonical_hash(number).map_err(fail)? else { return Ok(None) };
+    let (mut header, mut body) = (Vec::new(), Vec::new());
+    blocks.header_and_body(number, &hash, &mut header, &mut body).map_err(fail)?;
     Ok(Some((header, body)))
 }
 

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use polygon_edge_chain::block::Header;
+use polygon_edge_chain::block::{EMPTY_BODY, Header, says_empty};
 use polygon_edge_chain::{B256, U256};
 
 use crate::batch::Batch;
@@ -88,6 +88,32 @@ impl BlockReader {
     /// Body RLP in its storage form, with senders (§2.7); none for the genesis block.
     pub fn body(&self, hash: &B256) -> Result<Option<Vec<u8>>, StoreError> {
         self.reader.get(&hash_key(Prefix::Body, hash))
+    }
+
+    /// Puts header and stored body of block `number`, whose hash is `hash`, in place of what is in `header` and `body`.
+    ///
+    /// The body of a block whose header says that it is empty is not looked for: most blocks of most chains are.
+    /// Errors: one of them is missing.
+    pub fn header_and_body(
+        &self,
+        number: u64,
+        hash: &B256,
+        header: &mut Vec<u8>,
+        body: &mut Vec<u8>,
+    ) -> Result<(), StoreError> {
+        let missing = |prefix: Prefix, what: &str| {
+            StoreError::bad_record(&hash_key(prefix, hash), &format_args!("the {what} of block {number} is missing"))
+        };
+        if !self.reader.get_into(&hash_key(Prefix::Header, hash), header)? {
+            return Err(missing(Prefix::Header, "header"));
+        }
+        if number == 0 || says_empty(header) {
+            body.clear();
+            body.extend_from_slice(&EMPTY_BODY);
+        } else if !self.reader.get_into(&hash_key(Prefix::Body, hash), body)? {
+            return Err(missing(Prefix::Body, "body"));
+        }
+        Ok(())
     }
 
     /// Receipts RLP in their storage form (§2.7); none for the genesis block.

@@ -2,8 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use polygon_edge_chain::B256;
-use polygon_edge_chain::block::{EMPTY_BODY, NetworkForm};
+use polygon_edge_chain::block::NetworkForm;
 
 use crate::blocks::BlockReader;
 use crate::error::StoreError;
@@ -54,7 +53,7 @@ impl Chunker {
                 return ControlFlow::Break(());
             }
             let block = decode_hash(key, value).and_then(|hash| {
-                read(blocks, number, &hash, header, body)?;
+                blocks.header_and_body(number, &hash, header, body)?;
                 NetworkForm::new(header, body)
                     .map_err(|error| StoreError::bad_record(&hash_key(Prefix::Body, &hash), &error))
             });
@@ -90,27 +89,4 @@ impl Chunker {
             (None, None) => Ok(None),
         }
     }
-}
-
-/// Reads header and body of the canonical block `number`.
-fn read(
-    blocks: &BlockReader,
-    number: u64,
-    hash: &B256,
-    header: &mut Vec<u8>,
-    body: &mut Vec<u8>,
-) -> Result<(), StoreError> {
-    let missing = |prefix: Prefix, what: &str| {
-        StoreError::bad_record(&hash_key(prefix, hash), &format_args!("the {what} of block {number} is missing"))
-    };
-    if !blocks.reader().get_into(&hash_key(Prefix::Header, hash), header)? {
-        return Err(missing(Prefix::Header, "header"));
-    }
-    if number == 0 {
-        body.clear();
-        body.extend_from_slice(&EMPTY_BODY);
-    } else if !blocks.reader().get_into(&hash_key(Prefix::Body, hash), body)? {
-        return Err(missing(Prefix::Body, "body"));
-    }
-    Ok(())
 }

@@ -27,6 +27,9 @@ logger = logging.getLogger(__name__)
 LONGEST_BUILD_SECONDS = 0.5
 """How long before its timestamp a block is begun, at most; a fourth of the block time where that is less."""
 
+LONGEST_WAIT_SECONDS = 1.0
+"""How long the clock is not looked at, at most."""
+
 LONG_WAIT_BLOCK_TIMES = 10
 """A head whose timestamp lies so many block times ahead of the clock is worth a warning."""
 
@@ -126,14 +129,9 @@ class Sealer:
         if raw is None:
             raise LookupError(number)
         block_time = self._rules.block_time_seconds
-        now = self._clock()
-        timestamp = next_timestamp(_core.decode_header(raw).timestamp, now, block_time)
-        if timestamp - now > LONG_WAIT_BLOCK_TIMES * block_time:
-            logger.warning(
-                "block %d can be sealed in %.0f s only: the head is ahead of the clock", number + 1, timestamp - now
-            )
+        timestamp = next_timestamp(_core.decode_header(raw).timestamp, self._clock(), block_time)
         build_seconds = min(LONGEST_BUILD_SECONDS, block_time / 4)
-        if self._wait_until(timestamp - build_seconds):
+        if self._wait_until(timestamp - build_seconds, number + 1):
             return
         candidates = self._offer.candidates()
         validators = self._snapshots.validators(number + 1)
@@ -145,7 +143,7 @@ class Sealer:
             candidates=candidates,
             seconds=build_seconds,
         )
-        if self._wait_until(timestamp):
+        if self._wait_until(timestamp, number + 1):
             return
         self._append(proposal, validators)
         self._offer.settle(candidates, proposal.outcomes)
@@ -163,10 +161,18 @@ class Sealer:
             len(validators),
         )
 
-    def _wait_until(self, moment: float) -> bool:
-        """Wait for the clock; returns True when asked to stop meanwhile."""
+    def _wait_until(self, moment: float, number: int) -> bool:
+        """Wait for the time of block `number`; returns True when asked to stop meanwhile.
+
+        Warns where that is far away: the head is ahead of the clock, or the clock was set back while we waited.
+        """
+        longest_expected = LONG_WAIT_BLOCK_TIMES * self._rules.block_time_seconds
+        is_warned = False
         while (missing := moment - self._clock()) > 0:
+            if missing > longest_expected and not is_warned:
+                is_warned = True
+                logger.warning("block %d can be sealed in %.0f s only: the head is ahead of the clock", number, missing)
             # The clock may be set while we wait, so no wait is long.
-            if self._stop.wait(min(missing, 1.0)):
+            if self._stop.wait(min(missing, LONGEST_WAIT_SECONDS)):
                 return True
         return self._stop.is_set()
