@@ -9,6 +9,7 @@ import signal
 import stat
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -262,23 +263,25 @@ def test_a_signal_leaves_the_scan_and_the_file_as_it_is(out: Path, records: list
     assert path.read_bytes() == before
 
 
-@pytest.fixture
+@contextmanager
 def limited_size() -> Iterator[int]:
-    """No file may grow beyond this size."""
+    """No file of this process may grow beyond this size, the log of the tests included: for as short as can be."""
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
-    yield 4096
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    signal.signal(signal.SIGXFSZ, handler)
+    try:
+        yield 4096
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
-def test_a_full_disk_leaves_whole_records(out: Path, limited_size: int) -> None:
+def test_a_full_disk_leaves_whole_records(out: Path) -> None:
     with ArchivePart.create(out) as part:
         part.write_metadata(Metadata(9, HASH))
         part.append(bytes(3000))
-        with pytest.raises(DiskFullError, match=f"^{re.escape(str(part.path))}: disk full"):
-            part.append(bytes(limited_size))
+        with limited_size() as limit, pytest.raises(DiskFullError, match=f"^{re.escape(str(part.path))}: disk full"):
+            part.append(bytes(limit))
         assert part.path.stat().st_size == part.size == 35 + 3000
 
 
