@@ -75,7 +75,7 @@ def test_a_half_written_head_is_repaired_with_a_message(
     with _core.Chain.open(folder, create=False) as chain, caplog.at_level(logging.WARNING):
         start_chain(chain, rules_of(genesis), genesis)
         # Where only the pointers disagree the block is whole, and nothing is lost.
-        kept = {("hash",): HEAD, ("state",): LAST_OTHER_STATE}.get(records, HEAD - 1)
+        kept = {"hash": HEAD, "state": LAST_OTHER_STATE}.get(" ".join(records), HEAD - 1)
         assert chain.tip[0] == kept
         assert chain.canonical_hash(kept + 1) is None
     (message,) = [record.getMessage() for record in caplog.records]

@@ -83,11 +83,7 @@ impl Ledger {
 
     /// Executes a message on the state of the head, in the context of the head under another `coinbase`, keeping nothing;
     /// none where the head was not executed here, so that its header is in the database.
-    pub fn call(
-        &mut self,
-        coinbase: Address,
-        message: &CallMessage,
-    ) -> Option<Result<CallOutcome, ExecutionError>> {
+    pub fn call(&mut self, coinbase: Address, message: &CallMessage) -> Option<Result<CallOutcome, ExecutionError>> {
         let context = BlockContext { coinbase, ..self.context? };
         let (ancestors, head) = (&self.ancestors, self.head.parent.number);
         let mut reader = self.state.reader(|number| Ok(ancestor(ancestors, head, number)));

@@ -3,11 +3,7 @@
 use polygon_edge_chain::{Address, Bytes, U256, bls::PublicKey, execute::CallMessage};
 use pyo3::prelude::*;
 
-use crate::{
-    call::CallOutcome,
-    chain::Chain,
-    convert,
-};
+use crate::{call::CallOutcome, chain::Chain, convert};
 
 /// Whether `key` is a compressed point of the group that BLS public keys are from, other than zero.
 #[pyfunction]

@@ -114,11 +114,7 @@ fn decoded_header(blocks: &BlockReader, hash: &B256) -> Result<Option<Header>, S
 }
 
 /// The hash of canonical block `number` where all of it is there, else what is missing of it.
-fn missing_of(
-    directory: &DataDir,
-    blocks: &BlockReader,
-    number: u64,
-) -> Result<Result<B256, Missing>, StoreError> {
+fn missing_of(directory: &DataDir, blocks: &BlockReader, number: u64) -> Result<Result<B256, Missing>, StoreError> {
     let Some(hash) = blocks.canonical_hash(number)? else { return Ok(Err(Missing::CanonicalHash)) };
     let header = decoded_header(blocks, &hash)?.filter(|header| header.number == number);
     let Some(header) = header else { return Ok(Err(Missing::Header)) };
@@ -134,10 +130,10 @@ fn missing_of(
         return Ok(Err(Missing::Receipts));
     }
     let root = header.state_root;
-    let state = directory.state().node(&root).map_err(|error| StoreError::Corruption {
-        path: directory.path().to_owned(),
-        detail: error.to_string(),
-    })?;
+    let state = directory
+        .state()
+        .node(&root)
+        .map_err(|error| StoreError::Corruption { path: directory.path().to_owned(), detail: error.to_string() })?;
     if root != EMPTY_ROOT && state.is_none() {
         return Ok(Err(Missing::State));
     }
