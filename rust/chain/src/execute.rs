@@ -258,7 +258,8 @@ fn run_message<T: Tracer, W: Word>(
 /// Executes one block on the state that `reader` shows, which is the state after its parent.
 ///
 /// `senders` has one entry per transaction; none where the signature does not recover, which makes the block invalid.
-/// Errors: the first transaction that breaks a rule of §6.2 to §6.4, london without a burn contract, or a failed read. For runs of blocks an [`Executor`] saves the preparation.
+/// Errors: the first transaction that breaks a rule of §6.2 to §6.4, london without a burn contract, or a failed read.
+/// For runs of blocks an [`Executor`] saves the preparation.
 pub fn execute_block(
     rules: &Rules,
     block: &BlockContext,

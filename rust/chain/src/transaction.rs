@@ -174,9 +174,6 @@ impl Transaction {
         let r = fields.required("r")?;
         let s = fields.required("s")?;
         let from = if kind == Type::State { Some(fields.next()) } else { None };
-        fn optional<'a>(item: Option<Item<'a>>, what: &'static str) -> Result<Option<&'a [u8]>, RlpError> {
-            item.map(|item| magnitude(item, what)).transpose()
-        }
         let (chain_id_value, tip_value) = (optional(chain_id, "chainId")?, optional(tip_cap, "gasTipCap")?);
         let price_value = magnitude(price, if is_dynamic { "gasFeeCap" } else { "gasPrice" })?;
         let amount = magnitude(value, "value")?;
@@ -307,6 +304,11 @@ pub fn transactions_root(transactions: &[Transaction], form: Form) -> B256 {
 /// The bytes of an integer of any size without leading zeros.
 fn magnitude<'a>(item: Item<'a>, what: &'static str) -> Result<&'a [u8], RlpError> {
     item.bytes(what).map(strip_leading_zeros)
+}
+
+/// As [`magnitude`], of an item that only dynamic fees have.
+fn optional<'a>(item: Option<Item<'a>>, what: &'static str) -> Result<Option<&'a [u8]>, RlpError> {
+    item.map(|item| magnitude(item, what)).transpose()
 }
 
 fn strip_leading_zeros(bytes: &[u8]) -> &[u8] {

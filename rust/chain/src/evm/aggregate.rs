@@ -144,3 +144,93 @@ fn square_root(x: Fq) -> Option<Fq> {
     let exponent = exponent >> 2;
     Some(x.pow(exponent)).filter(|root| root.square() == x)
 }
+
+#[cfg(test)]
+mod tests {
+    use ark_ec::CurveGroup;
+    use ark_ff::BigInteger;
+
+    use super::*;
+
+    fn put_word(out: &mut Vec<u8>, value: usize) {
+        out.extend_from_slice(&[0; 24]);
+        out.extend_from_slice(&(value as u64).to_be_bytes());
+    }
+
+    fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+        put_word(out, bytes.len());
+        out.extend_from_slice(bytes);
+        out.resize(out.len().next_multiple_of(32), 0);
+    }
+
+    fn encode(message: &[u8; 32], signature: &G1Affine, keys: &[G2Affine]) -> Vec<u8> {
+        let coordinates =
+            |fields: &[Fq]| -> Vec<u8> { fields.iter().flat_map(|field| field.into_bigint().to_bytes_be()).collect() };
+        let keys: Vec<Vec<u8>> =
+            keys.iter().map(|key| coordinates(&[key.x.c1, key.x.c0, key.y.c1, key.y.c0])).collect();
+        let mut inner = Vec::new();
+        put_word(&mut inner, 64);
+        // The bitmap is empty: a zero, which is the last word of the array's head or behind everything.
+        put_word(&mut inner, 64 + 32 + keys.len() * (32 + 32 + PUBLIC_KEY));
+        put_word(&mut inner, keys.len());
+        (0..keys.len()).for_each(|index| put_word(&mut inner, keys.len() * 32 + index * (32 + PUBLIC_KEY)));
+        keys.iter().for_each(|key| put_bytes(&mut inner, key));
+        put_word(&mut inner, 0);
+        let mut out = message.to_vec();
+        put_word(&mut out, 96);
+        put_word(&mut out, 96 + 32 + SIGNATURE);
+        put_bytes(&mut out, &coordinates(&[signature.x, signature.y]));
+        put_bytes(&mut out, &inner);
+        out
+    }
+
+    /// A signature over `message` by the keys with these secrets together.
+    fn signed(message: &[u8; 32], secrets: &[u64]) -> Vec<u8> {
+        let key = |secret: &u64| (G2Affine::generator() * ark_bn254::Fr::from(*secret)).into_affine();
+        let sum: u64 = secrets.iter().sum();
+        let signature = (hash_to_point(message) * ark_bn254::Fr::from(sum)).into_affine();
+        encode(message, &signature, &secrets.iter().map(key).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_signature_by_all_keys_holds_and_no_other_does() {
+        let message = [7; 32];
+        assert_eq!(holds(&signed(&message, &[5])), Ok(true));
+        assert_eq!(holds(&signed(&message, &[5, 6, 900])), Ok(true));
+        let mut other = signed(&message, &[5, 6]);
+        other[0] ^= 1;
+        assert_eq!(holds(&other), Ok(false));
+    }
+
+    #[test]
+    fn a_key_equal_to_the_sum_before_it_spoils_a_signature_and_another_repetition_does_not() {
+        let message = [1; 32];
+        assert_eq!(holds(&signed(&message, &[5, 5])), Ok(false));
+        assert_eq!(holds(&signed(&message, &[2, 3, 5])), Ok(false));
+        assert_eq!(holds(&signed(&message, &[5, 6, 5])), Ok(true));
+    }
+
+    #[test]
+    fn no_keys_at_all_hold_for_nothing() {
+        let message = [2; 32];
+        assert_eq!(holds(&encode(&message, &G1Affine::generator(), &[])), Ok(false));
+    }
+
+    #[test]
+    fn what_is_cut_short_or_points_outside_is_malformed() {
+        let whole = signed(&[3; 32], &[4, 9]);
+        for length in 0..whole.len() {
+            // The padding at the end and a bitmap of no bytes may be missing.
+            if length <= whole.len() - 32 {
+                assert!(holds(&whole[..length]).is_err(), "{length}");
+            }
+        }
+        for (position, value) in [(32, 1), (63, 255), (64, 1), (95, 255)] {
+            let mut bent = whole.clone();
+            bent[position] = value;
+            assert!(holds(&bent).is_err(), "{position}");
+        }
+        let surplus = [whole.as_slice(), &[9; 64]].concat();
+        assert_eq!(holds(&surplus), Ok(true));
+    }
+}

@@ -64,6 +64,8 @@ pub enum Decision<R> {
 }
 
 /// Prepares a call instruction; `frame.gas` and `frame.height` are up to date before and after it.
+// Out of line: the loop of the interpreter stays small.
+#[inline(never)]
 pub fn prepare_call<T, W: Word>(
     world: &mut World<'_, '_, T>,
     frame: &mut Frame<W>,
@@ -152,6 +154,7 @@ fn split_gas<W: Word>(
 }
 
 /// Prepares CREATE or CREATE2; `frame.gas` and `frame.height` are up to date before and after it.
+#[inline(never)]
 pub fn prepare_create<T, W: Word>(
     world: &mut World<'_, '_, T>,
     frame: &mut Frame<W>,

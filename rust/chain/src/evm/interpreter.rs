@@ -272,13 +272,14 @@ pub fn run<T: Tracer, W: Word>(frame: &mut Frame<W>, depth: usize, world: &mut W
                 height -= 2;
             }
             SLOAD => {
-                let value = world.journal.storage(frame.account, &item!(0).magnitude());
+                let value = item!(0).with_magnitude(|key| world.journal.storage(frame.account, key));
                 item!(0) = W::unsigned(value);
             }
             SSTORE => {
                 read_only!();
-                let (key, value) = (item!(0).magnitude(), item!(1).magnitude());
-                gas = check!(effect::store(world.journal, world.table, frame.account, &key, &value, gas));
+                gas = check!(item!(0).with_magnitude(|key| item!(1).with_magnitude(|value| {
+                    effect::store(world.journal, world.table, frame.account, key, value, gas)
+                })));
                 height -= 2;
             }
             JUMP => {

@@ -27,6 +27,11 @@ pub trait Word: Copy + Debug + PartialEq + Eq + Send + Sync + 'static {
     fn amount(&self) -> Option<Amount>;
     /// The low 256 bits of the absolute value.
     fn magnitude(&self) -> U256;
+    /// Hands the low 256 bits of the absolute value to `use_it`, without a copy where they are all there is.
+    #[inline(always)]
+    fn with_magnitude<R>(&self, use_it: impl FnOnce(&U256) -> R) -> R {
+        use_it(&self.magnitude())
+    }
     /// As an offset, length or amount of gas; none when it is negative or 2^64 or more.
     fn to_u64(&self) -> Option<u64>;
     /// Where a jump goes: the absolute value counts, none from 2^63 on.
@@ -145,6 +150,11 @@ impl Word for U256 {
     #[inline(always)]
     fn magnitude(&self) -> U256 {
         *self
+    }
+
+    #[inline(always)]
+    fn with_magnitude<R>(&self, use_it: impl FnOnce(&U256) -> R) -> R {
+        use_it(self)
     }
 
     #[inline(always)]
