@@ -20,6 +20,7 @@ class Rules:
     (slot, value) pairs, balance. `burn_contracts` are the receivers of the base fee by first block (§5.4).
     `access_lists` names those that the chain has: "deployer-allow", "deployer-block", "transactions-allow",
     "transactions-block", "bridge-allow", "bridge-block" (§6.9). Numbers in bytes are big-endian.
+
     Raises ValueError for an unknown name and for heights that do not ascend.
     """
 
@@ -334,8 +335,7 @@ class Chain:
 
         `validators` are of the type of the block's height: addresses, or addresses with BLS keys (20 or 68 bytes).
         `miner` and `nonce` are a vote (§3.7), by default zero bytes. A candidate that is refused leaves no trace.
-        Nothing is written. Raises ValueError for a gas limit or timestamp of 2^63 or more, for a validator of another
-        type, and where nobody seals.
+        Nothing is written. Raises ValueError for a validator or a candidate of another type, and where nobody seals.
         """
 
 @final

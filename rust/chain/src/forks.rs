@@ -234,11 +234,6 @@ mod tests {
         let plain = Rules::new(Generation::G1, 1, Forks::default());
         assert_eq!((plain.validator_type(7), plain.proof_of_stake(7)), (ecdsa, false));
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
 
     #[test]
     fn flags_of_the_last_generation_do_nothing_before_it() {
