@@ -1,4 +1,4 @@
-# Two commands matter: `make test` proves the code, `make demo` restores a real chain. Everything else is a part of them.
+# Two commands matter: `make test` proves the code, `make demo` shows a node backed up while it seals. Everything else is a part of them.
 # Targets only name tools; what needs a decision stands in tools/.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check golden bench bench-restore bench-backup bench-bls proto wheel lock docs crash-proof hostile-proof fuzz-proof interop
@@ -13,7 +13,7 @@ help:            ## list the targets
 setup:           ## virtual environment, locked packages, the Rust core built into it
 	@tools/setup
 
-demo: setup      ## restore a recorded network and show that a damaged archive is refused
+demo: setup      ## back up a sealing node, restore it, copy it cold; restore a recorded network, also damaged
 	$(BIN)/python tools/demo.py
 
 check: setup     ## format, lint, types, layers
@@ -31,7 +31,7 @@ test: check      ## check, then every test of both languages
 golden: setup    ## replay all recorded networks found under POLYGON_EDGE_SHARED
 	$(BIN)/python -m pytest tests/golden
 
-bench: setup     ## measure the Rust core, then whole restores
+bench: setup     ## measure the Rust core, then whole restores of the load chains
 	cargo bench --workspace --locked
 	$(BIN)/python benches/restore.py
 

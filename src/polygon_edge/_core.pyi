@@ -85,6 +85,19 @@ class Violation:
     def found(self) -> str: ...
 
 @final
+class Doubt:
+    """What is odd about block `index` of a run; `rule` is a value of `polygon_edge.errors.Rule`."""
+
+    @property
+    def index(self) -> int: ...
+    @property
+    def rule(self) -> str: ...
+    @property
+    def expected(self) -> str: ...
+    @property
+    def found(self) -> str: ...
+
+@final
 class Run:
     """A run of consecutive block records, decoded, hashed, with every signature recovered."""
 
@@ -115,13 +128,26 @@ class Run:
         parent: tuple[int, bytes, int],
         sets: Sequence[tuple[int, Sequence[bytes]]],
         parent_round: int | None = None,
+        stop: int | None = None,
     ) -> tuple[int, Violation | None]:
         """Check the blocks from `start` on against `parent` (number, hash, gas limit) and each height's validators.
 
         `sets` are (first height, validators in set order) and cover the parent's height; a validator is its address, or
         address and BLS key (20 or 68 bytes). `parent_round` is that of `Chain.tip_round`. Returns where the walk ended,
-        the length of the run when all hold, and the violation that ended it.
+        which is `stop` (by default the length of the run) when all hold, and the violation that ended it.
         """
+
+    def doubts(
+        self, start: int, stop: int, parent_timestamp: int, epoch_size: int, empty_ends: Sequence[tuple[int, bool]]
+    ) -> list[Doubt]:
+        """What no rule forbids and no honest proposer does, in the blocks `start` to `stop` (excluded), in their order.
+
+        `parent_timestamp` is that of the block before; `empty_ends` are (first height, whether the last block of an
+        epoch holds no transactions from there on).
+        """
+
+    def timestamp(self, index: int) -> int | None:
+        """Timestamp of block `index`, none where its record is not a block."""
 
 def prepare(rules: Rules, records: Sequence[bytes], previous: Run | None = None) -> Run:
     """Decode `records` and recover their signers on all cores; a record that is no block is found by `verify`."""
@@ -157,6 +183,9 @@ def summarise(
     A record that is no block gives a text that says why, in its place; a hash that cannot be computed is none.
     `parent_type` is the validator type one height below where it is another one: seals change a block later (§3.3).
     """
+
+def is_bls_public_key(key: bytes) -> bool:
+    """Whether `key` is a compressed point of the group that BLS public keys are from, other than zero (§6.11)."""
 
 def keccak256(data: bytes) -> bytes:
     """Keccak-256 of `data`."""
@@ -275,6 +304,19 @@ class Chain:
 
         The checks of a transaction apply, except those of nonce and signature. Any number of threads may call at once,
         also while another one executes or commits. Raises CallRefusedError, LookupError where there is no such block.
+        """
+
+    def view(self, number: int, *, to: bytes, input: bytes, gas: int) -> CallOutcome:
+        """Call `to` from the zero address on the state after block `number`, executed last or committed (§6.11).
+
+        In the context of that block, but with the zero address as its coinbase. Raises as `call` does.
+        """
+
+    def repair_head(self) -> tuple[int, str, int | None] | None:
+        """Go back to the last whole block, before `start`, where the head is not one (§4.4); none where it is.
+
+        Returns the highest block named by a head pointer, what is missing of it, and the head's number now, none where
+        the genesis block has to be written anew. Raises DataDirectoryError where too many blocks would be lost.
         """
 
     def propose(

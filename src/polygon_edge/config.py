@@ -26,14 +26,25 @@ class Address:
         bracketed = host.startswith("[") and host.endswith("]")
         problem: str | None = None
         if not separator:
-            problem = "missing port in address"
+            problem = f"address {text}: missing port in address"
         elif ":" in host and not bracketed:
-            problem = "too many colons in address"
-        elif not (port.isascii() and port.isdigit()) or int(port) > 65535:
-            problem = "expected a port from 0 to 65535"
+            problem = f"address {text}: too many colons in address"
+        elif port and (not (port.isascii() and port.isdigit()) or len(port) > 5 or int(port) > 65535):
+            problem = f"address {port}: invalid port"
+        elif not _can_be_looked_up(host):
+            problem = f"lookup {host}: no such host"
         if problem is not None:
             raise UsageError(f"failed to parse addr '{text}': {problem}")
-        return cls((host[1:-1] if bracketed else host) or missing_host, int(port))
+        return cls((host[1:-1] if bracketed else host) or missing_host, int(port or 0))
+
+    @property
+    def multiaddress(self) -> str:
+        """The address as libp2p writes it."""
+        try:
+            kind = f"ip{ip_address(self.host).version}"
+        except ValueError:
+            kind = "dns"
+        return f"/{kind}/{self.host}/tcp/{self.port}"
 
     @property
     def is_open_to_all(self) -> bool:
@@ -45,6 +56,15 @@ class Address:
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def _can_be_looked_up(host: str) -> bool:
+    """Whether a name server could be asked for it; its answer is nobody's business before somebody listens."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return "\0" not in host
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,39 +15,45 @@ from typing import TYPE_CHECKING
 from polygon_edge import _core
 from polygon_edge.archive.opening import open_archive
 from polygon_edge.chain.address import checksum_address
-from polygon_edge.chain.genesis_block import core_rules, genesis_block
+from polygon_edge.chain.genesis_block import core_rules
 from polygon_edge.chain.intrinsic_gas import intrinsic_gas
 from polygon_edge.chain.rules import rules_of
 from polygon_edge.config import Address
 from polygon_edge.consensus.head_validators import save_validators, validators_at_head
+from polygon_edge.errors import PolygonEdgeError
 from polygon_edge.execution.append import Appender
 from polygon_edge.execution.head_feed import HeadFeed
 from polygon_edge.execution.sealing import Sealer, SealingRules
 from polygon_edge.jsonrpc.app import JsonRpcServer
-from polygon_edge.jsonrpc.context import Backend, SyncProgress
+from polygon_edge.jsonrpc.context import Backend, Limits, SyncProgress
 from polygon_edge.keys.identity import node_id
 from polygon_edge.keys.local import LocalKeys
 from polygon_edge.observe.progress import show_progress
 from polygon_edge.operator.server import OperatorServer
 from polygon_edge.restore import Restore
 from polygon_edge.store.data_dir import DataDirectory, has_database
+from polygon_edge.store.start import start_chain
 from polygon_edge.txpool.pool import PoolLimits, TransactionPool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     from polygon_edge.chain.genesis import Genesis
     from polygon_edge.chain.rules import Rules
     from polygon_edge.config import ServerConfig
-    from polygon_edge.consensus.validators import Snapshots
+    from polygon_edge.consensus.engine import Engine
     from polygon_edge.execution.importer import Imported
     from polygon_edge.observe.progress import Progress
 
 logger = logging.getLogger(__name__)
 
+NANOSECONDS = 1_000_000_000
 NOTICE_SECONDS = 0.05
 """How soon a stop is noticed while the node serves."""
+
+GRACE_SECONDS = 1
+"""How long a stop lets the requests go on that are being answered."""
 
 
 def _warn_if_open(door: str, address: Address) -> None:
@@ -56,20 +62,47 @@ def _warn_if_open(door: str, address: Address) -> None:
 
 
 class HeadState:
-    """The state at the head, as the pool asks for it."""
+    """The state at the committed head, as the pool asks for it.
+
+    Not at the tip: the state after a block that is executed and not committed yet is nowhere to be read.
+    """
 
     def __init__(self, chain: _core.Chain) -> None:
         self._chain = chain
 
     def account(self, address: bytes) -> tuple[int, int]:
         """Return nonce and balance of `address`, 20 bytes."""
-        found = self._chain.account(self._chain.state_root, address)
+        root = self._head().state_root
+        found = self._chain.account(root, address)
         return (0, 0) if found is None else (found[0], found[1])
 
     @property
     def gas_limit(self) -> int:
         """Gas limit of the head block."""
-        return self._chain.tip[2]
+        return self._head().gas_limit
+
+    def _head(self) -> _core.Header:
+        head = self._chain.head
+        raw = None if head is None else self._chain.header(head[0])
+        if raw is None:
+            raise LookupError(head)
+        return _core.decode_header(raw)
+
+
+@dataclass(frozen=True, slots=True)
+class SealingKeys:
+    """What this node would seal with: its key, and its BLS key on a chain that has BLS seals at some height."""
+
+    key: _core.EcdsaKey
+    bls_key: _core.BlsKey | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sealing:
+    """Who seals, running or not, and the validators that follow what it appends."""
+
+    sealer: Sealer
+    engine: Engine
 
 
 @dataclass(slots=True)
@@ -118,7 +151,7 @@ class Node:
     def run(self) -> None:
         """Start, serve until `stop` is set, and stop: doors, pool, consensus, databases.
 
-        Raises what a start may: GenesisError, DataDirectoryError, DiskFullError, AddressInUseError; what a restore may,
+        Raises what a start may: GenesisError, DataDirectoryError, DiskFullError, ListenError; what a restore may,
         StoppedBySignalError when it was stopped inside one; and the error that ended sealing.
         """
         logger.info("data directory: %s", self._config.data_dir.absolute())
@@ -129,54 +162,93 @@ class Node:
             logger.warning(
                 "%s has a world state but no blocks: the chain begins anew at its genesis block", self._config.data_dir
             )
-        with _core.Chain.open(self._config.data_dir) as chain:
-            chain.start(core_rules(self._rules), genesis_block(self._rules, self._genesis))
+        with self._databases() as chain:
+            start_chain(chain, self._rules, self._genesis)
             number, block_hash, _ = chain.tip
             logger.info("head: number=%d hash=0x%s", number, block_hash.hex())
             key = keys.validator_key(create=True)
             logger.info("validator address: %s", checksum_address(key.address))
             logger.info("node id: %s", node_id(network_key))
+            bls_key = keys.bls_key(create=True) if self._rules.schedule.has_bls else None
+            asyncio.run(self._serve(chain, SealingKeys(key, bls_key), node_id(network_key)))
+
+    @contextlib.contextmanager
+    def _databases(self) -> Iterator[_core.Chain]:
+        """Open both databases, and close them however the node ends."""
+        with _core.Chain.open(self._config.data_dir) as chain:
             try:
-                asyncio.run(self._serve(chain, key, node_id(network_key)))
+                yield chain
             finally:
                 logger.info("closing the databases")
-        logger.info("databases flushed and closed, locks released")
+                chain.close()
+                logger.info("databases flushed and closed, locks released")
 
-    async def _serve(self, chain: _core.Chain, key: _core.EcdsaKey, identity: str) -> None:
-        config = self._config
+    async def _serve(self, chain: _core.Chain, keys: SealingKeys, identity: str) -> None:
         pool = self._pool(chain)
+        sealing: Sealing | None = None
+        try:
+            async with self._doors(chain, pool, identity):
+                try:
+                    if self._config.restore is not None:
+                        await asyncio.to_thread(self._restore, chain, self._config.restore)
+                    sealing = await asyncio.to_thread(self._start_sealing, chain, keys, pool)
+                    await self._until_stopped(sealing.sealer)
+                finally:
+                    if self._stop.is_set():
+                        self._on_stopping()
+            logger.info("gRPC and JSON-RPC closed")
+        finally:
+            # Nothing may still append when the databases are closed, whatever has ended the node.
+            self._stop.set()
+            if sealing is not None:
+                await asyncio.to_thread(sealing.sealer.join)
+        if sealing is not None:
+            self._end_consensus(sealing)
+
+    @contextlib.asynccontextmanager
+    async def _doors(self, chain: _core.Chain, pool: TransactionPool, identity: str) -> AsyncIterator[None]:
+        """Open gRPC and JSON-RPC, and close both at once: none has to wait for the clients of the other."""
+        config = self._config
         operator = OperatorServer(
             chain,
             self._rules.chain_id,
             self._heads,
-            peer_address=f"/ip4/{config.libp2p.host}/tcp/{config.libp2p.port}/p2p/{identity}",
+            peer_address=f"{config.libp2p.multiaddress}/p2p/{identity}",
             export_delay_seconds=config.export_delay_seconds,
         )
-        async with contextlib.AsyncExitStack() as doors:
-            doors.push_async_callback(operator.stop)
+        jsonrpc: JsonRpcServer | None = None
+        try:
             port = await operator.start(str(config.grpc))
             logger.info("gRPC server listening on %s", Address(config.grpc.host, port))
             _warn_if_open("gRPC", config.grpc)
-            jsonrpc = JsonRpcServer(self._backend(chain, pool), config.jsonrpc.host, config.jsonrpc.port)
-            doors.push_async_callback(jsonrpc.stop)
+            jsonrpc = JsonRpcServer(
+                self._backend(chain, pool), config.jsonrpc.host, config.jsonrpc.port, Limits(stop_seconds=GRACE_SECONDS)
+            )
             _warn_if_open("JSON-RPC", config.jsonrpc)
             await jsonrpc.start()
-            try:
-                if config.restore is not None:
-                    await asyncio.to_thread(self._restore, chain, config.restore)
-                snapshots = validators_at_head(chain, self._directory.consensus, self._genesis, self._rules)
-                sealer = self._start_sealing(chain, snapshots, key, pool)
-                await self._until_stopped(sealer)
-            finally:
-                if self._stop.is_set():
-                    self._on_stopping()
-        logger.info("gRPC and JSON-RPC closed")
-        self._stop.set()
-        await asyncio.to_thread(sealer.join)
-        save_validators(self._directory.consensus, snapshots)
-        logger.info("consensus stopped: validators saved at block %d", snapshots.last_block)
-        if sealer.error is not None:
-            raise sealer.error
+            yield
+        finally:
+            closing = [operator.stop(GRACE_SECONDS)]
+            if jsonrpc is not None:
+                closing.append(jsonrpc.stop())
+            for failure in await asyncio.gather(*closing, return_exceptions=True):
+                if isinstance(failure, Exception):
+                    logger.error("a server did not close in order", exc_info=failure)
+
+    def _end_consensus(self, sealing: Sealing) -> None:
+        """Write the consensus files, and raise what ended sealing before its time, if anything did."""
+        error = sealing.sealer.error
+        try:
+            save_validators(self._directory.consensus, sealing.engine)
+        except (PolygonEdgeError, OSError) as failure:
+            if error is None:
+                raise
+            # The files are made anew from the headers; what ended sealing is what the operator must hear of.
+            logger.warning("the validators are not saved: %s", failure)
+        else:
+            logger.info("consensus stopped: validators saved at block %d", sealing.engine.last_block)
+        if error is not None:
+            raise error
 
     async def _until_stopped(self, sealer: Sealer) -> None:
         while not self._stop.is_set() and sealer.error is None:
@@ -186,7 +258,6 @@ class Node:
         settings = self._config.json_rpc
         return Backend(
             chain=chain,
-            rules=core_rules(self._rules),
             name=self._genesis.name,
             chain_id=self._rules.chain_id,
             version=self._version,
@@ -257,23 +328,27 @@ class Node:
         )
         return False
 
-    def _start_sealing(
-        self, chain: _core.Chain, snapshots: Snapshots, key: _core.EcdsaKey, pool: TransactionPool
-    ) -> Sealer:
+    def _start_sealing(self, chain: _core.Chain, keys: SealingKeys, pool: TransactionPool) -> Sealing:
+        """Begin to seal, where that is allowed; in a thread, since a whole epoch of headers may have to be read."""
+        engine = validators_at_head(chain, self._directory.consensus, self._genesis, self._rules)
+
         def on_imported(imported: Imported) -> None:
             body = chain.body(imported.last)
             pool.on_block(_core.decode_body(body) if body else [])
             self._heads.publish(imported.last, imported.last_hash)
 
         rules = core_rules(self._rules)
-        appender = Appender(
-            chain, rules, snapshots, stop=self._stop, source_name="own proposal", on_imported=on_imported
-        )
+        appender = Appender(chain, rules, engine, stop=self._stop, source_name="own proposal", on_imported=on_imported)
         target = self._config.block_gas_target
+        block_time = self._rules.block_time
         sealing_rules = SealingRules(
-            self._config.block_time_seconds, self._genesis.params.block_gas_target if target is None else target
+            # Later releases have the block time in the genesis file, not as a flag.
+            self._config.block_time_seconds if block_time is None else block_time // NANOSECONDS,
+            self._genesis.params.block_gas_target if target is None else target,
         )
-        sealer = Sealer(chain, snapshots, appender, key, pool, rules=sealing_rules, stop=self._stop)
+        sealer = Sealer(
+            chain, engine, appender, keys.key, pool, bls_key=keys.bls_key, rules=sealing_rules, stop=self._stop
+        )
         if self._may_seal():
             sealer.start()
-        return sealer
+        return Sealing(sealer, engine)

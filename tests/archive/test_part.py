@@ -84,6 +84,12 @@ def test_what_is_there_is_refused_by_name(out: Path) -> None:
     assert (out.read_bytes(), part_of(out).read_bytes()) == (b"archive", b"earlier")
 
 
+def test_of_two_backups_that_begin_at_once_one_is_refused(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(part_module, "refuse_existing", lambda _: None)
+    with ArchivePart.create(out), pytest.raises(ArchiveExistsError, match="--resume"):
+        ArchivePart.create(out)
+
+
 def test_nothing_to_open_is_none(out: Path) -> None:
     assert ArchivePart.open(out) is None
 

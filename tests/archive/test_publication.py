@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 from pathlib import Path
@@ -56,3 +57,26 @@ def test_what_has_the_name_is_not_touched(tmp_path: Path, kind: str) -> None:
 def test_a_folder_that_is_gone_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         publish(tmp_path / "no" / "a.part", tmp_path / "no" / "a")
+
+
+def test_the_reason_of_a_failed_link_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publication, "_rename_exclusively", lambda *_: False)
+    with pytest.raises(FileNotFoundError):
+        publish(tmp_path / "a.part", tmp_path / "a")
+
+
+@pytest.mark.parametrize("lacks", ["the call", "its support"])
+def test_a_system_without_the_one_call_uses_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacks: str) -> None:
+    class Library:
+        if lacks == "its support":
+
+            @staticmethod
+            def renameat2(*_: object) -> int:
+                ctypes.set_errno(errno.EINVAL)
+                return -1
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: Library())
+    part, out = tmp_path / "a.part", tmp_path / "a"
+    part.write_bytes(b"content")
+    publish(part, out)
+    assert (out.read_bytes(), part.exists()) == (b"content", False)

@@ -82,9 +82,14 @@ def lifetime_of(node: RunningNode, out: Path) -> float:
     return time.monotonic() - began
 
 
-def wait_and_kill(process: subprocess.Popen[str], chance: random.Random, lifetime: float) -> None:
-    time.sleep(chance.uniform(0, lifetime))
-    process.kill()
+def wait_for_a_moment(backup: Backup, chance: random.Random, lifetime: float) -> None:
+    """Half of the time any moment of its life, half of the time one after the first bytes have come."""
+    if chance.random() < 0.5:
+        time.sleep(chance.uniform(0, lifetime))
+        return
+    while backup.process.poll() is None and not backup.part.exists():
+        time.sleep(0.005)
+    time.sleep(chance.uniform(0, lifetime / 2))
 
 
 def test_a_killed_backup_leaves_a_part_or_a_whole_file_and_a_node_that_seals_on(
@@ -98,7 +103,8 @@ def test_a_killed_backup_leaves_a_part_or_a_whole_file_and_a_node_that_seals_on(
         for number in range(total):
             out = tmp_path / f"round-{number}.dat"
             backup = start_backup(node, out)
-            wait_and_kill(backup.process, chance, lifetime)
+            wait_for_a_moment(backup, chance, lifetime)
+            backup.process.kill()
             backup.process.communicate(timeout=FORCED_TO_AN_END_SECONDS)
             if out.exists():
                 left["whole"] += 1
@@ -134,7 +140,7 @@ def test_a_node_killed_during_a_backup_leaves_a_part_that_a_later_run_completes(
         with RunningNode(chain.data_dir, chain.genesis, *flags, log=tmp_path / f"{number}.log") as node:
             lifetime = lifetime_of(node, tmp_path / f"whole-{number}.dat")
             backup = start_backup(node, out)
-            time.sleep(chance.uniform(lifetime / 3, lifetime))
+            wait_for_a_moment(backup, chance, lifetime)
             node.kill()
             logged += node.sealed
         _, errors = backup.process.communicate(timeout=FORCED_TO_AN_END_SECONDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import json
 import re
 from pathlib import Path
@@ -12,7 +13,11 @@ import pytest
 from polygon_edge.archive.flat import FlatArchive
 from polygon_edge.archive.inspection import inspect
 from polygon_edge.cli.commands import root
-from polygon_edge.errors import Rule
+from polygon_edge.cli.server import LONGEST_STOP_SECONDS
+from polygon_edge.cli.stop import STOP_SIGNALS
+from polygon_edge.config import DEFAULT_DATA_DIR
+from polygon_edge.errors import Rule, StoppedBySignalError
+from polygon_edge.jsonrpc.context import Limits
 from polygon_edge.restore import RestoreReport
 
 ROOT = Path(__file__).parent.parent.parent
@@ -47,15 +52,66 @@ def test_the_document_of_an_archive_has_the_listed_fields() -> None:
 def test_the_listed_flags_are_those_of_the_command(title: str, words: str) -> None:
     page = (ROOT / "docs" / "operating" / "keys-and-genesis.md").read_text()
     listed = set(re.findall(r"`(--[a-z-]+)", page.split(f"## {title}\n")[1].split("\n## ")[0]))
-    command: click.Command = root
-    for word in words.split():
-        assert isinstance(command, click.Group)
-        command = command.commands[word]
-    options = [option for option in command.params if isinstance(option, click.Option)]
+    options = options_of(words)
     shown = {option.opts[0] for option in options if not option.hidden}
     not_yet = {"--min-validator-count", "--max-validator-count", "--config"}
     assert shown - not_yet <= listed
     assert listed <= {name for option in options for name in option.opts} | {"--json"}
+
+
+def options_of(words: str) -> list[click.Option]:
+    command: click.Command = root
+    for word in words.split():
+        assert isinstance(command, click.Group)
+        command = command.commands[word]
+    return [option for option in command.params if isinstance(option, click.Option)]
+
+
+def test_every_flag_of_the_server_is_on_its_page_with_its_default() -> None:
+    page = (ROOT / "docs" / "operating" / "server.md").read_text().split("\n## Flags\n")[1].split("\n## ")[0]
+    table, below = page.split("\n\nNumbers")
+    rows = dict(re.findall(r"^\| `(--[a-z0-9-]+)` \| ?`?([^|`]*?)`? ?\|", table, re.MULTILINE))
+    options = {option.opts[0]: option for option in options_of("server") if not option.hidden}
+    without_effect = set(re.findall(r"`(--[a-z-]+)`", below))
+    assert set(rows) | without_effect == set(options) | {"--json"}
+    assert set(rows) & without_effect == set()
+    for name in set(rows) - {"--json", "--data-dir", "--generation"}:
+        default = options[name].default
+        words = default if isinstance(default, tuple | list) else (default,)
+        said = str(default).lower() if isinstance(default, bool) else " ".join(map(str, words))
+        assert rows[name].removeprefix("./") == said.removeprefix("./"), name
+    assert rows["--generation"] == ""
+    assert rows["--data-dir"] == f"./{DEFAULT_DATA_DIR}"
+
+
+def test_the_service_unit_stops_the_node_by_its_signal_and_starts_it_with_flags_that_there_are() -> None:
+    page = (ROOT / "docs" / "operating" / "server.md").read_text()
+    unit = configparser.ConfigParser()
+    unit.optionxform = str  # type: ignore[assignment,method-assign]  # names of units have capitals
+    unit.read_string(page.split("```ini\n")[1].split("```")[0])
+    service = unit["Service"]
+    assert service["KillSignal"] in {number.name for number in STOP_SIGNALS}
+    assert float(service["TimeoutStopSec"]) > LONGEST_STOP_SECONDS
+    assert int(service["SuccessExitStatus"]) == StoppedBySignalError.exit_code
+    words = service["ExecStart"].split()
+    assert words[1] == "server"
+    flags = {word for word in words[2:] if word.startswith("--")}
+    assert {"--data-dir", "--chain", "--grpc-address", "--jsonrpc"} <= flags
+    assert flags <= {name for option in options_of("server") for name in option.opts}
+
+
+def test_the_bounds_of_json_rpc_are_those_of_the_program() -> None:
+    page = (ROOT / "docs" / "decisions" / "doors.md").read_text()
+    rows = re.findall(r"^\| ([^|]*\(`[^|]*) \| ([^|]*) \|", page, re.MULTILINE)
+    units = {"KiB": 1 << 10, "MiB": 1 << 20}
+    checked = set()
+    for names, bounds in rows:
+        listed = re.findall(r"`(\w+)`", names)
+        values = [int(number) * units.get(unit, 1) for number, unit in re.findall(r"(\d+)(?: (KiB|MiB|s\b))?", bounds)]
+        for name, value in zip(listed, values, strict=False):
+            assert getattr(Limits(), name) == value, name
+            checked.add(name)
+    assert len(checked) > 6
 
 
 def test_the_rules_are_listed_in_the_order_of_their_checks() -> None:
@@ -73,14 +129,18 @@ def test_every_link_of_a_page_at_the_root_leads_somewhere(page: Path) -> None:
 def test_every_folder_and_file_of_the_tree_is_there() -> None:
     tree = (ROOT / "ARCHITECTURE.md").read_text().split("```")[1]
     package = tree.split("src/polygon_edge/\n")[1].split("\ntests/")[0]
-    named = re.findall(r"^  ( *)(\S+)  ", package, re.MULTILINE)
-    assert len(named) > 10
-    missing = []
-    for indent, name in named:
-        folder = ROOT / "src" / "polygon_edge" / ("execution" if indent else "")
-        if not (folder / name).exists():
-            missing.append(name)
+    source, room, rooms, missing = ROOT / "src" / "polygon_edge", "", set[str](), []
+    for line in package.splitlines():
+        if found := re.match(r"  (\S+)(?:  |$)", line):
+            room = found[1] if found[1].endswith("/") else ""
+            rooms.add(found[1].rstrip("/"))
+            missing += [] if (source / found[1]).exists() else [found[1]]
+        files = re.findall(r"\w+\.pyi?\b", line)
+        missing += [name for name in files if not ((source / room / name).exists() or (source / name).exists())]
     assert missing == []
+    packages = {path.name for path in source.iterdir() if (path / "__init__.py").exists()}
+    assert len(packages) > 10
+    assert packages - rooms == set()
     core = tree.split("rust/chain/ ")[1].split("rust/store/")[0]
     modules = [name for line in core.splitlines()[1:] for name in line.split("   ")[0].split()]
     assert len(modules) > 15

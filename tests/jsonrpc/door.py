@@ -52,7 +52,6 @@ def backend_of(chain: Any, **changes: Any) -> Backend:
     """What a node would hand over for `chain`."""
     described = {
         "chain": chain,
-        "rules": None,
         "name": "polygon-edge",
         "chain_id": 10631,
         "version": "",

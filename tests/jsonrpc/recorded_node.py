@@ -50,5 +50,5 @@ def open_door(network: Network, scratch: Path) -> Iterator[Door]:
             intrinsic_gas=lambda sent: intrinsic_gas(rules.forks, height, creates=sent.to is None, data=sent.input),
         )
         described: dict[str, Any] = {"name": genesis.name, "chain_id": rules.chain_id, "pool": pool}
-        with Door(backend_of(chain, rules=for_core, **described)) as door:
+        with Door(backend_of(chain, **described)) as door:
             yield door

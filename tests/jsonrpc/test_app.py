@@ -48,6 +48,15 @@ def read_to_end(connection: socket.socket) -> bytes:
     return found
 
 
+def read_until(connection: socket.socket, end: bytes) -> None:
+    """Read until `end` has come; fails when the other side closes first."""
+    found = b""
+    while end not in found:
+        chunk = connection.recv(65536)
+        assert chunk, found
+        found += chunk
+
+
 def send_slowly(connection: socket.socket, content: bytes) -> int:
     """Send byte by byte, and return how many went before the other side closed."""
     for sent in range(len(content)):
@@ -170,7 +179,7 @@ def test_a_header_that_trickles_in_after_an_answer_is_cut_off_too(impatient_door
     request = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(REQUEST), REQUEST)
     with connect(impatient_door) as connection:
         connection.sendall(request)
-        assert ANSWER in connection.recv(65536)
+        read_until(connection, ANSWER)
         connection.sendall(b"POST / ")
         assert read_to_end(connection) == b""
 
@@ -220,7 +229,7 @@ def test_connections_beyond_the_limit_are_refused_at_once() -> None:
         try:
             for connection in held:
                 connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-                assert connection.recv(100).startswith(b"HTTP/1.1 200")
+                read_until(connection, b'"version":""}')
             with connect(door) as refused:
                 assert read_to_end(refused) == b""
         finally:
@@ -297,3 +306,43 @@ def test_signals_stay_as_they_are_and_a_stop_ends_open_connections() -> None:
         await writer.wait_closed()
 
     asyncio.run(life())
+
+
+def test_a_stop_does_not_wait_for_a_client_that_does_not_read(caplog: pytest.LogCaptureFixture) -> None:
+    limits = Limits(stop_seconds=0.3)
+    with socket.socket() as connection, Door(backend_of(Headless(), name="x" * 20_000_000), limits) as door:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(door.address)
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connection.recv(100)
+        begun = time.monotonic()
+    assert time.monotonic() - begun < 3
+    assert not [record for record in caplog.records if record.levelname != "DEBUG"]
+
+
+def test_a_stop_waits_for_a_method_that_still_reads() -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        begun.set()
+        time.sleep(0.5)
+        ended.set()
+
+    with Door(backend_of(Headless(), sync_progress=slow), Limits(stop_seconds=0.1)) as door, connect(door) as left:
+        body = b'{"id":1,"method":"eth_syncing"}'
+        left.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        assert begun.wait(10)
+    assert ended.is_set()
+
+
+def test_large_answers_that_nobody_reads_leave_room_for_small_ones() -> None:
+    with Door(backend_of(Headless(), name="x" * 6_000_000), Limits(room_bytes=10_000_000)) as door:
+        body = b'{"id":1,"method":"web3_clientVersion"}'
+        with connect(door) as idle:
+            idle.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+            assert idle.recv(1000)
+            assert "try again later" in door.post(body).json()["error"]["message"]
+            assert door.post(REQUEST).content == ANSWER
+        deadline = time.monotonic() + 10
+        while "result" not in door.post(body).json():
+            assert time.monotonic() < deadline

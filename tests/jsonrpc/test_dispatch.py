@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
+import time
 from typing import Any
 
 import pytest
@@ -59,12 +61,40 @@ def test_numbers_that_json_or_a_double_cannot_hold_are_no_request(number: bytes)
     assert json.loads(DISPATCHER.answer(b'{"method":"test_bare","id":' + number + b"}")) == INVALID
 
 
-@pytest.mark.parametrize("depth", [300, 5_000, 1_000_000])
-def test_deep_json_is_answered(depth: int) -> None:
-    for body in (b"[" * depth, b"[" * depth + b"]" * depth, b'{"a":' * depth):
-        assert json.loads(DISPATCHER.answer(body)) == INVALID
-    deep_id = b'{"method":"test_bare","id":' + b"[" * depth + b"]" * depth + b"}"
-    assert json.loads(DISPATCHER.answer(deep_id))["jsonrpc"] == "2.0"
+@pytest.mark.parametrize("depth", [32, 5_000, 20_000])
+def test_deep_json_is_no_request_even_where_the_interpreter_would_follow_it(depth: int) -> None:
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(10_000_000)
+    try:
+        for start in (b"[", b'{"a":', b'["[",{"a\\"":'):
+            assert json.loads(DISPATCHER.answer(start * depth)) == INVALID
+        for deep in (b"[" * depth + b"]" * depth, b'{"a":' * depth + b"1" + b"}" * depth):
+            assert json.loads(DISPATCHER.answer(b'{"method":"test_bare","id":' + deep + b"}")) == INVALID
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"[" * 90_000, (b"[" * 31 + b"]" * 31) * 3_000, b"[" + b"[]," * 45_000 + b"0", b"[]" * 2_500_000),
+        *(b'"' * 5_000_000, b'"\\' * 2_500_000, b'"' + b'\\"' * 2_500_000, b'{"":' * 90_000, b"{" * 90_000 + b'"\\'),
+    ],
+    ids=["open", "deep", "lists", "many", "quotes", "escapes", "escaped quotes", "objects", "an open string"],
+)
+def test_no_body_takes_long_to_refuse(body: bytes) -> None:
+    begun = time.process_time()
+    assert json.loads(DISPATCHER.answer(body))["error"]["code"] == -32600
+    assert time.process_time() - begun < 3
+
+
+def test_brackets_inside_strings_do_not_count_and_an_id_may_be_nested() -> None:
+    assert call("test_echo", params=["[" * 1000 + '\\"[{' * 1000])["result"] == ["[" * 1000 + '\\"[{' * 1000, 0]
+    nested: list[Any] = []
+    for _ in range(dispatch.MAXIMUM_DEPTH - 2):
+        nested = [nested]
+    assert call("test_bare", id=nested) == {"jsonrpc": "2.0", "id": nested, "result": "done"}
+    assert call("test_bare", id=[nested]) == INVALID
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b" [ ] "])

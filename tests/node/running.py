@@ -24,19 +24,30 @@ _BLOCK = re.compile(r"block sealed: number=(\d+) hash=(0x[0-9a-f]{64})")
 class RunningNode:
     """`polygon-edge server` in a process of its own; leaving the `with` block ends it, by SIGKILL if it still runs.
 
-    `log` holds what it writes to standard error, from this start on.
+    `log` holds what it writes to standard error, from this start on. Standard output goes into a file beside it, or to
+    the descriptor `output`, which is closed here.
     """
 
-    def __init__(self, data_dir: Path, genesis: Path, *flags: str, log: Path | None = None, wait: bool = True) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        genesis: Path,
+        *flags: str,
+        log: Path | None = None,
+        wait: bool = True,
+        output: int | None = None,
+    ) -> None:
+        self._rpc_url: str | None = None
         self.data_dir = data_dir
         self.genesis = genesis
         self.log = log or data_dir.with_name(data_dir.name + ".log")
         self._output = self.log.with_suffix(".out")
-        with self.log.open("wb") as errors, self._output.open("wb") as output:
+        self._client = httpx.Client(timeout=30)
+        with self.log.open("wb") as errors, self._output.open("wb") if output is None else open(output, "wb") as out:
             self.process = subprocess.Popen(
                 self.words(flags),
                 cwd=self.cwd,
-                stdout=output,
+                stdout=out,
                 stderr=errors,
                 start_new_session=True,
             )
@@ -63,6 +74,7 @@ class RunningNode:
     def __exit__(self, *exception: object) -> None:
         if self.process.poll() is None:
             self.kill()
+        self._client.close()
 
     @property
     def messages(self) -> str:
@@ -90,9 +102,11 @@ class RunningNode:
     @property
     def rpc_url(self) -> str:
         """URL of the JSON-RPC door."""
-        address = self._address("JSON-RPC")
-        assert address is not None, self.messages
-        return f"http://{address}"
+        if self._rpc_url is None:
+            address = self._address("JSON-RPC")
+            assert address is not None, self.messages
+            self._rpc_url = f"http://{address}"
+        return self._rpc_url
 
     def wait_for(self, what: str, condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until `condition` holds; fails with the log when the node ends first or it takes too long."""
@@ -122,7 +136,7 @@ class RunningNode:
 
     def rpc_answer(self, request: object) -> Any:
         """Send any JSON document to the JSON-RPC door and return the answer's document."""
-        return httpx.post(self.rpc_url, json=request, timeout=30).json()
+        return self._client.post(self.rpc_url, json=request).json()
 
     @property
     def height(self) -> int:

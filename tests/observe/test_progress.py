@@ -50,6 +50,15 @@ def test_rates_and_the_time_left_follow_from_what_was_reported(clock: ManualCloc
     assert tally.describe() == "head 100, 100/400 blocks, 1000 transactions, 100 tx/s, 1.0 Mgas/s"
 
 
+def test_work_that_only_moves_blocks_is_shown_in_bytes(clock: ManualClock) -> None:
+    tally = Tally(400, clock)
+    tally.add(blocks=60, transactions=0, gas=0, size=30_000_000, head=60)
+    clock.now += 10
+    tally.add(blocks=40, transactions=0, gas=0, size=20_000_000, head=100)
+    assert tally.describe() == "head 100, 100/400 blocks, 50.0 MB, 10 blocks/s, 5.0 MB/s"
+    assert tally.describe_rate() == "5.0 MB/s"
+
+
 def test_before_any_time_has_passed_nothing_is_estimated(clock: ManualClock) -> None:
     tally = Tally(400, clock)
     tally.add(blocks=1, transactions=5, gas=1, head=1)
@@ -113,6 +122,15 @@ def test_the_bar_shows_blocks_and_rate(clock: ManualClock) -> None:
     assert "150/150 blocks" in last
     assert "118 tx/s" in last
     assert cursor_shown_again == "\x1b[?25h"
+
+
+def test_the_bar_of_moved_blocks_shows_bytes(clock: ManualClock) -> None:
+    terminal = Terminal()
+    console = Console(file=terminal, force_terminal=True, width=100, color_system=None)
+    with BarProgress("backup", 150, console, clock=clock) as progress:
+        clock.now += 2
+        progress.update(blocks=150, size=3_000_000, head=150)
+    assert "1.5 MB/s" in terminal.getvalue()
 
 
 def test_a_terminal_gets_the_bar_and_a_file_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:

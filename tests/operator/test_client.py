@@ -12,6 +12,7 @@ import pytest
 from tests.operator.serving import GrowingChain, ScriptedNode, ServedNode, event
 
 from polygon_edge.errors import NodeError, StoppedBySignalError
+from polygon_edge.operator import client as client_module
 from polygon_edge.operator.client import NodeClient
 from polygon_edge.source import Chunk, NodeStatus
 
@@ -86,6 +87,8 @@ def test_a_node_that_is_not_there_is_named() -> None:
         with pytest.raises(NodeError, match=r"^rpc error: code = Unavailable desc = ") as caught:
             client.status()
         assert address in str(caught.value)
+        with pytest.raises(NodeError, match="Unavailable"):
+            client.block(1)
         with client.export(0, 1) as chunks, pytest.raises(NodeError, match="Unavailable"):
             list(chunks)
 
@@ -121,7 +124,10 @@ def test_a_wait_for_a_node_that_says_nothing_ends_with_a_signal() -> None:
             assert 0.1 < time.monotonic() - began < 2
 
 
-def test_an_export_that_has_gone_silent_can_be_left(chain: GrowingChain) -> None:
+def test_an_export_that_has_gone_silent_can_be_left(
+    chain: GrowingChain, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(client_module, "SILENCE_SECONDS", 0.05)
     released = threading.Event()
 
     def silent(_request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
@@ -135,6 +141,7 @@ def test_an_export_that_has_gone_silent_can_be_left(chain: GrowingChain) -> None
             found = [next(chunks) for _ in range(4)]
         assert found.count(None) >= 2
         assert time.monotonic() - began < 5
+        assert caplog.text.count(f"nothing from {node.address} for 0 s; still waiting") == 1
         # The node hears that nobody listens any more.
         assert released.wait(5)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import socket
 import threading
@@ -161,7 +162,6 @@ def test_a_chunk_ends_before_it_is_half_a_mebibyte(channel_to: Any) -> None:
 def test_an_open_end_follows_the_head(growing: GrowingChain, channel_to: Any) -> None:
     growing.height = 10
     with ServedNode(growing) as node:
-        call = export(channel_to(node.address), first=3)
         frozen = growing.snapshot
 
         # The chain grows right after the first snapshot was taken.
@@ -171,7 +171,7 @@ def test_an_open_end_follows_the_head(growing: GrowingChain, channel_to: Any) ->
             return taken
 
         growing.snapshot = grow  # type: ignore[method-assign]
-        events = list(call)
+        events = list(export(channel_to(node.address), first=3))
     assert getattr(events[0], "from") == 3
     assert events[-1].to == 40
     assert b"".join(event.data for event in events) == b"".join(growing.records[3:41])
@@ -218,6 +218,25 @@ def test_exports_at_the_same_time_are_limited_and_a_cancelled_one_makes_room(
         calls.append(export(channel))
         wait_for(lambda: large.open_snapshots == MOST_EXPORTS)
     assert large.open_snapshots == 0
+
+
+def test_exports_that_are_cancelled_at_any_moment_all_make_room(stored: _core.Chain, channel_to: Any) -> None:
+    with ServedNode(stored) as node:
+        channel = channel_to(node.address)
+        for number in range(300):
+            call = export(channel)
+            if number % 3 == 1:
+                # Refused while those before it have not been cleared away yet.
+                with contextlib.suppress(grpc.RpcError):
+                    next(call)
+            call.cancel()
+
+        def is_served() -> bool:
+            with contextlib.suppress(grpc.RpcError):
+                return bool(next(export(channel)).to > 0)
+            return False
+
+        wait_for(is_served)
 
 
 def wait_for(condition: Any) -> None:
@@ -273,6 +292,27 @@ def test_a_slow_subscriber_loses_the_oldest_heads(growing: GrowingChain, channel
         node.run(publish_at_once())
         numbers = [next(call).added[0].number for _ in range(kept)]
         assert numbers == list(range(10, kept + 10))
+
+
+def test_subscriptions_at_the_same_time_are_limited(
+    growing: GrowingChain, channel_to: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "MOST_SUBSCRIPTIONS", 2)
+    with ServedNode(growing) as node:
+        channel = channel_to(node.address)
+        calls = [subscribe(channel) for _ in range(2)]
+        wait_for(lambda: node.server._subscriptions == 2)
+        assert failure_of(subscribe(channel)) == ("RESOURCE_EXHAUSTED", "2 subscriptions are open")
+        for call in calls:
+            call.cancel()
+
+
+def test_an_empty_database_has_no_status(tmp_path: Path, channel_to: Any) -> None:
+    with _core.Chain.open(tmp_path) as chain, ServedNode(chain) as node:
+        channel = channel_to(node.address)
+        assert refusal(channel, "GetStatus") == ("UNKNOWN", "the chain has no blocks")
+        assert refusal(channel, "BlockByNumber", number=0) == ("UNKNOWN", "block #0 not found")
+        assert list(ask(channel, "PeersList").peers) == []
 
 
 def test_an_address_in_use_is_named(growing: GrowingChain) -> None:

@@ -7,9 +7,9 @@ use std::{
 };
 
 use polygon_edge_chain::{
-    B256, Bytes, U256,
+    Address, B256, Bytes, U256,
     block::Header,
-    execute::Executor,
+    execute::{CallMessage, CallOutcome, ExecutionError, Executor},
     forks,
     ledger::{ExecutedRun, Head, Ledger, StoredBlock, VISIBLE_ANCESTORS},
     proposal::Predecessor,
@@ -118,6 +118,18 @@ impl Chain {
 
     pub(crate) fn rules(&self) -> PyResult<forks::Rules> {
         self.tip().map(|tip| tip.rules)
+    }
+
+    /// A message on the state of the tip, if that is block `number` and was executed here.
+    pub(crate) fn call_tip(
+        &self,
+        number: u64,
+        coinbase: Address,
+        message: &CallMessage,
+    ) -> Option<Result<CallOutcome, ExecutionError>> {
+        let mut engine = lock(&self.engine);
+        let ledger = &mut engine.as_mut()?.ledger;
+        if ledger.head().parent.number == number { ledger.call(coinbase, message) } else { None }
     }
 
     /// The head in the database with its header.

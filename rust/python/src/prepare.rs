@@ -131,9 +131,10 @@ impl Run {
     /// Checks the blocks from `start` on against the block before and the validators of each height.
     ///
     /// `sets` are (first height, validators), the parent's height included; `parent_round` is the round in which the
-    /// parent was agreed (G2, G3). Returns where the walk ended (the length of the run when all hold) and the violation
-    /// that ended it.
-    #[pyo3(signature = (rules, start, parent, sets, parent_round=None))]
+    /// parent was agreed (G2, G3). Returns where the walk ended (`stop`, by default the length of the run, when all hold)
+    /// and the violation that ended it.
+    #[pyo3(signature = (rules, start, parent, sets, parent_round=None, stop=None))]
+    #[allow(clippy::too_many_arguments)]
     fn verify(
         &self,
         py: Python<'_>,
@@ -142,6 +143,7 @@ impl Run {
         parent: (u64, PyBackedBytes, u64),
         sets: Vec<(u64, Vec<PyBackedBytes>)>,
         parent_round: Option<u64>,
+        stop: Option<usize>,
     ) -> PyResult<(usize, Option<Violation>)> {
         let (number, hash, gas_limit) = parent;
         let parent = Parent { number, hash: convert::hash(&hash)?, gas_limit, round: parent_round };
@@ -152,7 +154,8 @@ impl Run {
             })
             .collect::<PyResult<Vec<_>>>()?;
         let sets = ValidatorSets::new(sets);
-        let blocks = self.blocks.get(start..).unwrap_or_default();
+        let stop = stop.unwrap_or(usize::MAX).min(self.blocks.len());
+        let blocks = self.blocks.get(start..stop).unwrap_or_default();
         let (held, violation) = py.detach(|| verify_run(&rules.inner, blocks, parent, &sets));
         Ok((start + held, violation.map(|violation| Violation::new(start + held, violation))))
     }

@@ -5,8 +5,8 @@
 //! would save an eighth of the time. `blockchain/`, 200 synced batches of 250 kB: Snappy 3.1 s and 0.63 bytes on disk per
 //! byte written, plain 3.1 s and 1.69; a 16 MiB buffer was no faster.
 //!
-//! LevelDB maps the tables it has open, so open files times table size bounds mapped memory: (74 - 10) x 2 MiB = 128 MiB
-//! for each database, clean pages that the system takes back under pressure. Buffers exist twice while one is flushed.
+//! LevelDB maps a bounded number of the tables it has open (`leveldb.rs`): 16 x 2 MiB = 32 MiB, clean pages that the system
+//! takes back under pressure. Buffers exist twice while one is flushed.
 
 use crate::leveldb::Options;
 

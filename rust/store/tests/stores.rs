@@ -111,6 +111,29 @@ fn writes_survive_reopening_under_a_name_that_is_not_text() {
 }
 
 #[test]
+fn closing_leaves_nothing_in_the_journal() {
+    let scratch = Scratch::new("journal");
+    let path = scratch.path().join("db");
+    for round in 0..3_u8 {
+        let database = Database::open(&path, &create()).expect("opens");
+        database.put(&[round], &[round; 1000], Durability::Synced).expect("writes");
+        database.close().expect("closes");
+        let journals: Vec<u64> = std::fs::read_dir(&path)
+            .expect("lists")
+            .map(|entry| entry.expect("is there"))
+            .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "log"))
+            .map(|entry| entry.metadata().expect("is there").len())
+            .collect();
+        // goleveldb drops what it takes for old in a journal; it finds nothing to drop.
+        assert_eq!(journals, [0], "round {round}");
+    }
+    let database = Database::open(&path, &Options::default()).expect("opens");
+    for round in 0..3_u8 {
+        assert_eq!(database.get(&[round]), Ok(Some(vec![round; 1000])));
+    }
+}
+
+#[test]
 fn readers_and_a_writer_share_a_database() {
     let scratch = Scratch::new("threads");
     let database = Database::open(&scratch.path().join("db"), &create()).expect("opens");
@@ -173,11 +196,11 @@ fn a_database_that_lost_its_current_file_is_not_made_anew() {
 }
 
 #[test]
-fn an_interrupted_first_start_may_go_on_but_a_lost_half_may_not() {
-    let scratch = Scratch::new("interrupted");
+fn a_state_without_blocks_may_begin_anew_but_blocks_without_their_state_may_not() {
+    let scratch = Scratch::new("halves");
     let open = |mode| DataDir::open(scratch.path(), mode, &Tuning::default());
     open(OpenMode::CreateIfMissing).expect("makes").close().expect("closes");
-    let blockchain = scratch.path().join("blockchain");
+    let (blockchain, trie) = (scratch.path().join("blockchain"), scratch.path().join("trie"));
     std::fs::remove_dir_all(&blockchain).expect("removes");
     std::fs::create_dir(&blockchain).expect("makes");
     assert!(matches!(open(OpenMode::MustExist), Err(StoreError::NotFound { path, .. }) if path == blockchain));
@@ -185,7 +208,13 @@ fn an_interrupted_first_start_may_go_on_but_a_lost_half_may_not() {
     directory.trie().put(b"key", b"value", Durability::Synced).expect("writes");
     directory.close().expect("closes");
     std::fs::remove_dir_all(&blockchain).expect("removes");
+    assert!(matches!(open(OpenMode::MustExist), Err(StoreError::NotFound { path, .. }) if path == blockchain));
+    let directory = open(OpenMode::CreateIfMissing).expect("begins anew");
+    assert_eq!(directory.trie().get(b"key"), Ok(Some(b"value".to_vec())), "the state that is there stays");
+    directory.close().expect("closes");
+    std::fs::remove_dir_all(&trie).expect("removes");
     for mode in [OpenMode::MustExist, OpenMode::CreateIfMissing] {
-        assert!(matches!(open(mode), Err(StoreError::NotFound { path, .. }) if path == blockchain));
+        assert!(matches!(open(mode), Err(StoreError::NotFound { path, .. }) if path == trie));
+        assert!(!trie.join("CURRENT").exists());
     }
 }

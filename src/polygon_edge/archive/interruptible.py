@@ -6,6 +6,7 @@ anew after a signal: without this a stop would wait for the writer.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import select
@@ -32,7 +33,11 @@ class InterruptibleFile(io.RawIOBase):
     def __init__(self, file: str | Path, stop: threading.Event) -> None:
         self._stop = stop
         # Below any buffer of the interpreter's own: that one would wait until it is full.
-        self._descriptor = os.dup(sys.stdin.fileno()) if str(file) == STANDARD_STREAM else os.open(file, os.O_RDONLY)
+        if str(file) == STANDARD_STREAM:
+            self._descriptor = os.dup(sys.stdin.fileno())
+        else:
+            # A named pipe that nobody writes to yet would keep us here, whatever signal comes.
+            self._descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)
 
     def readable(self) -> bool:
         """Whether it can be read: always."""
@@ -51,7 +56,8 @@ class InterruptibleFile(io.RawIOBase):
         while not self._stop.is_set():
             ready, _, _ = select.select([self._descriptor], [], [], LOOK_SECONDS)
             if ready:
-                return os.readv(self._descriptor, [buffer])
+                with contextlib.suppress(BlockingIOError):  # another reader was quicker
+                    return os.readv(self._descriptor, [buffer])
         raise StoppedBySignalError(None)
 
     def close(self) -> None:

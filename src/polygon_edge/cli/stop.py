@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -12,16 +13,23 @@ if TYPE_CHECKING:
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 FORCED_EXIT_CODE = 130
+STANDARD_ERROR = 2
 
 stop_requested = threading.Event()
 """Set by the first signal; work that can be stopped looks at it."""
 
 _caught: list[signal.Signals] = []
+_last_words: list[bytes] = []
 
 
 def caught_signal() -> signal.Signals | None:
     """Return the first signal that asked to stop, None before there was one."""
     return _caught[0] if _caught else None
+
+
+def when_forced(text: str) -> None:
+    """Have a second signal say `text` on standard error before it ends the process."""
+    _last_words[:] = [text.encode() + b"\n"]
 
 
 def install() -> None:
@@ -43,8 +51,12 @@ def ignore() -> None:
 
 
 def _handle(number: int, _frame: FrameType | None) -> None:
-    if stop_requested.is_set():
+    # Work that ends by itself sets the event as well: only a signal makes the next one the second.
+    if _caught and stop_requested.is_set():
         # Databases survive this: what is committed is synced, what is not is gone.
+        with contextlib.suppress(OSError):
+            # Not through the stream: this may have interrupted one who was writing to it.
+            os.write(STANDARD_ERROR, b"".join(_last_words))
         os._exit(FORCED_EXIT_CODE)
     _caught[:] = [signal.Signals(number)]
     stop_requested.set()

@@ -26,6 +26,7 @@ from polygon_edge.jsonrpc.context import Limits
 from polygon_edge.jsonrpc.dispatch import Dispatcher, refusal
 from polygon_edge.jsonrpc.eth import Eth
 from polygon_edge.jsonrpc.net import Net
+from polygon_edge.jsonrpc.room import Room
 from polygon_edge.jsonrpc.rpc_error import RpcError
 from polygon_edge.jsonrpc.txpool import TxPool
 from polygon_edge.jsonrpc.web3 import Web3
@@ -37,12 +38,13 @@ if TYPE_CHECKING:
 
     from polygon_edge.jsonrpc.context import Backend
     from polygon_edge.jsonrpc.dispatch import Method
+    from polygon_edge.jsonrpc.room import Share
 
 logger = logging.getLogger(__name__)
 
 _BACKLOG: Final = 256
 _CHUNK_BYTES: Final = 64 * 1024
-_DISCARDED_BYTES: Final = 64 * 1024 * 1024
+_DISCARDED_BYTES: Final = 32 * 1024 * 1024
 """How much of a body that is too large is still read, and dropped: a client that is cut off while it sends does not see
 the answer."""
 _ALLOWED_HEADERS: Final = "Accept, Content-Type, Content-Length, Accept-Encoding, X-CSRF-Token, Authorization"
@@ -63,6 +65,9 @@ class JsonRpcEndpoint:
         self._dispatcher = Dispatcher(methods(backend), backend.batch_limit)
         self._threads = threads
         self._limits = limits
+        self._room = Room(limits.room_bytes, limits.free_bytes)
+        # JSON takes many times its size while it is decoded, and no other thread runs meanwhile.
+        self._large = asyncio.Semaphore(limits.large_bodies)
         self._allowed_origins = backend.allowed_origins
         self._about = json.dumps(
             {"name": backend.name, "chain_id": backend.chain_id, "version": backend.version}, separators=(",", ":")
@@ -71,27 +76,39 @@ class JsonRpcEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, unless the client has gone."""
         request = Request(scope, receive)
-        with contextlib.suppress(ClientDisconnect):
-            response = await self._response(request)
+        with contextlib.suppress(ClientDisconnect), self._room.request() as share:
+            response = await self._response(request, share)
             await response(scope, receive, send)
 
-    async def _response(self, request: Request) -> Response:
+    async def _response(self, request: Request, share: Share) -> Response:
         headers = self._headers(request)
         if request.method == "POST":
             try:
-                body = await self._body(request)
+                body = await self._body(request, share)
             except RpcError as error:
                 # What is left of the body is still on its way and would be taken for the next request.
                 return _json(refusal(error), headers | {"Connection": "close"})
-            loop = asyncio.get_running_loop()
-            return _json(await loop.run_in_executor(self._threads, self._dispatcher.answer, body), headers)
+            answer = await self._answer(body)
+            try:
+                share.hold(len(answer))
+            except RpcError as error:
+                answer = refusal(error)
+                share.hold(len(answer))
+            return _json(answer, headers)
         if request.method == "GET":
             return _json(self._about, headers)
         if request.method == "OPTIONS":
             return _json(b"", headers)
         return _json(f"method {request.method} not allowed".encode(), headers)
 
-    async def _body(self, request: Request) -> bytes:
+    async def _answer(self, body: bytes) -> bytes:
+        loop = asyncio.get_running_loop()
+        if len(body) <= self._limits.small_body_bytes:
+            return await loop.run_in_executor(self._threads, self._dispatcher.answer, body)
+        async with self._large:
+            return await loop.run_in_executor(self._threads, self._dispatcher.answer, body)
+
+    async def _body(self, request: Request, share: Share) -> bytes:
         limits = self._limits
         body = bytearray()
         size = 0
@@ -100,6 +117,7 @@ class JsonRpcEndpoint:
                 async for chunk in request.stream():
                     size += len(chunk)
                     if size <= limits.body_bytes:
+                        share.hold(size)
                         body += chunk
                     elif size > limits.body_bytes + _DISCARDED_BYTES:
                         break
@@ -185,7 +203,6 @@ class JsonRpcServer:
             server_header=False,
             backlog=_BACKLOG,
             timeout_keep_alive=limits.idle_seconds,  # type: ignore[arg-type]  # handed to call_later as it is
-            timeout_graceful_shutdown=limits.stop_seconds,
             h11_max_incomplete_event_size=limits.header_bytes,
         )
         self._server = _Server(config)
@@ -201,6 +218,10 @@ class JsonRpcServer:
         """Take no more connections, let running requests end for some seconds, and return when all is released."""
         if self._server is not None and self._serving is not None:
             self._server.should_exit = True
+            ended, _ = await asyncio.wait({self._serving}, timeout=self._limits.stop_seconds)
+            if not ended:
+                for connection in list(self._server.server_state.connections):
+                    connection.transport.abort()
             await self._serving
         self._socket.close()
         if self._threads is not None:

@@ -69,7 +69,6 @@ class Backend:
     """
 
     chain: _core.Chain
-    rules: _core.Rules
     name: str
     chain_id: int
     version: str
@@ -83,18 +82,24 @@ class Backend:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one client can take of this process: bytes, connections, threads, seconds.
+    """What clients can take of this process: bytes, connections, threads, seconds.
 
-    A connection is closed that does not finish its header in `header_seconds`, its body in `body_seconds`, that stays
-    idle for `idle_seconds` or does not read for `stall_seconds`.
+    All bodies and answers above `free_bytes` hold at most `room_bytes` together, and of the bodies above
+    `small_body_bytes` only `large_bodies` are worked on at once. A connection is closed that does not finish its header
+    in `header_seconds`, its body in `body_seconds`, that stays idle for `idle_seconds` or does not read for
+    `stall_seconds`, and every one that is still open `stop_seconds` after the stop began.
     """
 
     body_bytes: int = 5 * 1024 * 1024
     header_bytes: int = 64 * 1024
+    small_body_bytes: int = 256 * 1024
+    large_bodies: int = 1
+    room_bytes: int = 64 * 1024 * 1024
+    free_bytes: int = 64 * 1024
     connections: int = 512
     threads: int = 8
     header_seconds: float = 30
     body_seconds: float = 60
     idle_seconds: float = 30
     stall_seconds: float = 30
-    stop_seconds: int = 5
+    stop_seconds: float = 5

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
@@ -30,6 +31,16 @@ logger = logging.getLogger(__name__)
 MAXIMUM_BATCH_ANSWER_BYTES: Final = 25 * 1024 * 1024
 """What a batch may answer in all before its other calls are refused, as in other Ethereum nodes."""
 
+MAXIMUM_DEPTH: Final = 32
+"""How deep a request may be nested; the deepest that makes sense, a filter in a batch, has 6."""
+
+MAXIMUM_VALUES: Final = 100_000
+"""How many values a body may hold: each takes some hundred bytes when it is decoded, however short it is."""
+
+_STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+"""A string, or one that the text ends in: so that no byte is looked at twice, whatever the bytes are."""
+_AS_SQUARE_BRACKETS: Final = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _WHITESPACE = " \t\r\n"
 _EXACT_INTEGERS = 1e21
 """From here on the Go client writes a number of an id with an exponent."""
@@ -75,10 +86,15 @@ class Dispatcher:
             return _failure(None, error)
 
     def _decode(self, body: bytes) -> _Request | list[_Request]:
+        values = sum(body.count(mark) for mark in (b",", b"[", b"{"))
+        if values > MAXIMUM_VALUES:
+            raise RpcError(f"request too complex: expected at most {MAXIMUM_VALUES} values, found {values}")
+        if not _is_shallow(body):
+            raise InvalidRequestError
         text = body.decode("utf-8", "replace").lstrip(_WHITESPACE)
         try:
             document = json.loads(text, parse_constant=_refuse, parse_float=_finite)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise InvalidRequestError from error
         if text.startswith("{"):
             return _Request.read(document)
@@ -193,11 +209,23 @@ def _failure(request_id: object, error: RpcError) -> bytes:
 
 
 def _encode(document: object) -> bytes:
-    try:
-        # Escaped to ASCII, because an id or a name may hold half of a surrogate pair, which UTF-8 cannot carry.
-        return json.dumps(document, separators=(",", ":")).encode("ascii")
-    except RecursionError as error:  # an id that is nested as deep as the decoder could just follow
-        raise InvalidRequestError from error
+    # Escaped to ASCII, because an id or a name may hold half of a surrogate pair, which UTF-8 cannot carry.
+    return json.dumps(document, separators=(",", ":")).encode("ascii")
+
+
+def _is_shallow(body: bytes) -> bool:
+    """Say whether no more than `MAXIMUM_DEPTH` brackets are open anywhere in a JSON text, and each is closed.
+
+    The decoder itself cannot be asked: its recursion ends in a crash of the process where a library has raised the
+    interpreter's limit. Which kind of bracket it is does not matter here; the decoder finds that.
+    """
+    brackets = _STRING.sub(b"", body).translate(_AS_SQUARE_BRACKETS, _NO_BRACKETS)
+    for _ in range(MAXIMUM_DEPTH):
+        before = len(brackets)
+        brackets = brackets.replace(b"[]", b"")
+        if len(brackets) == before:
+            break
+    return not brackets
 
 
 def _refuse(constant: str) -> float:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from polygon_edge.chain.address import checksum_address
 from polygon_edge.chain.block import HASH_SIZE
 from polygon_edge.jsonrpc.codec import data
 from polygon_edge.jsonrpc.dispatch import Method
 from polygon_edge.jsonrpc.objects import transaction_document
+from polygon_edge.jsonrpc.rpc_error import RpcError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from polygon_edge import _core
     from polygon_edge.jsonrpc.context import Backend
+
+MAXIMUM_CONTENT_BYTES: Final = 8 * 1024 * 1024
+"""Of transactions in one answer, which is several times as large. A pool may hold 128 MiB that cost nobody anything."""
 
 _ZERO_HASH = data(bytes(HASH_SIZE))
 
@@ -34,7 +38,14 @@ class TxPool:
         }
 
     def content(self) -> dict[str, object]:
-        """Return the waiting transactions by sender and nonce."""
+        """Return the waiting transactions by sender and nonce; raises RpcError where they are too large together."""
+        queues = [nonces for kind in self._pool.content().values() for nonces in kind.values()]
+        size = sum(len(transaction.raw) for nonces in queues for transaction in nonces.values())
+        if size > MAXIMUM_CONTENT_BYTES:
+            raise RpcError(
+                f"the transactions in the pool have {size} bytes, expected at most {MAXIMUM_CONTENT_BYTES}:"
+                " see txpool_inspect, and ask for single ones by their hashes"
+            )
         return self._described(_document)
 
     def inspect(self) -> dict[str, object]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias, TypeVar
 
 import grpc
 import grpc.aio
@@ -21,7 +22,7 @@ from polygon_edge.errors import DataDirectoryError, ListenError
 from polygon_edge.operator.proto import system_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
 
     Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
@@ -134,7 +135,7 @@ class OperatorServer:
         self._readers: ThreadPoolExecutor | None = None
         self._server: grpc.aio.Server | None = None
         self._stopping = asyncio.Event()
-        self._exports: set[asyncio.Task[Any]] = set()
+        self._exports: set[_Reading] = set()
         self._subscriptions = 0
 
     async def start(self, address: str) -> int:
@@ -163,9 +164,10 @@ class OperatorServer:
         if self._server is not None:
             await self._server.stop(grace_seconds)
             self._server = None
-        if self._exports:
-            # A cancelled export still waits for its reader; afterwards no snapshot is open.
-            await asyncio.wait(self._exports, timeout=LAST_READ_SECONDS)
+        # A cancelled export still has a reader at work; afterwards no snapshot is open.
+        deadline = time.monotonic() + LAST_READ_SECONDS
+        while self._exports and time.monotonic() < deadline:
+            await asyncio.sleep(0.005)
         if self._readers is not None:
             # A read takes milliseconds; what nobody waits for any more is not begun.
             self._readers.shutdown(wait=True, cancel_futures=True)
@@ -230,7 +232,10 @@ class OperatorServer:
             await context.abort(grpc.StatusCode.UNKNOWN, f"block #{request.number} not found")
         return system_pb2.BlockResponse(data=raw)
 
-    async def subscribe(self, _request: Empty, context: Context) -> AsyncIterator[system_pb2.BlockchainEvent]:
+    # Streams are written, not yielded: a generator that its client has left is cleared away by the garbage collector,
+    # some time, and until then an export would keep its place.
+
+    async def subscribe(self, _request: Empty, context: Context) -> None:
         """Send one event for each head from now on, until the client or the node ends it."""
         if self._subscriptions >= MOST_SUBSCRIPTIONS:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{MOST_SUBSCRIPTIONS} subscriptions are open")
@@ -254,7 +259,7 @@ class OperatorServer:
                 while waiting:
                     number, block_hash = waiting.popleft()
                     header = system_pb2.BlockchainEvent.Header(number=number, hash=_text(block_hash))
-                    yield system_pb2.BlockchainEvent(added=[header])
+                    await context.write(system_pb2.BlockchainEvent(added=[header]))
         finally:
             unsubscribe()
             self._subscriptions -= 1
@@ -269,18 +274,15 @@ class OperatorServer:
                 task.cancel()
         return not self._stopping.is_set()
 
-    async def export(
-        self, request: system_pb2.ExportRequest, context: Context
-    ) -> AsyncIterator[system_pb2.ExportEvent]:
+    async def export(self, request: system_pb2.ExportRequest, context: Context) -> None:
         """Send the blocks of the range in chunks; an end of 0 follows the head, a missing block ends the stream."""
         first, last = getattr(request, "from"), request.to or None
         if last is not None and first >= last:
             await context.abort(grpc.StatusCode.UNKNOWN, "to must be greater than from")
         if len(self._exports) >= MOST_EXPORTS:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{MOST_EXPORTS} exports are running already")
-        task = cast("asyncio.Task[Any]", asyncio.current_task())
-        self._exports.add(task)
         reading = _Reading(self._chain, first, last)
+        self._exports.add(reading)
         ahead = self._begin(reading.next_event)
         try:
             while (event := await _result(ahead, context)) is not None:
@@ -288,11 +290,16 @@ class OperatorServer:
                 ahead = self._begin(reading.next_event)
                 if self._delay_seconds:
                     await asyncio.sleep(self._delay_seconds)
-                yield event
+                await context.write(event)
         finally:
-            await asyncio.wait([ahead])
-            reading.close()
-            self._exports.discard(task)
+            # A thread may still be reading, and a call that is cancelled may be cancelled once more while it waits.
+            ahead.add_done_callback(lambda read: self._end(reading, read))
+
+    def _end(self, reading: _Reading, read: asyncio.Future[Any]) -> None:
+        if not read.cancelled():
+            read.exception()  # nobody else will look at it
+        reading.close()
+        self._exports.discard(reading)
 
     def _begin(self, read: Callable[[], Result]) -> asyncio.Future[Result]:
         """Have a thread of the server's own run `read`."""

@@ -11,6 +11,11 @@ macro_rules! opaque {
 opaque!(Db, Cache, FilterPolicy, CursorState, OptionSet, ReadOptions, SnapshotState, WriteBatch, WriteOptions);
 
 unsafe extern "C" {
+    /// `leveldb::EnvPosixTestHelper::SetReadOnlyMMapLimit(int)`: the library has no option for it. Before the first use of
+    /// any database only.
+    #[link_name = "_ZN7leveldb18EnvPosixTestHelper20SetReadOnlyMMapLimitEi"]
+    pub fn leveldb_set_mapped_tables(limit: c_int);
+
     pub fn leveldb_open(options: *const OptionSet, name: *const c_char, error: *mut *mut c_char) -> *mut Db;
     pub fn leveldb_close(db: *mut Db);
     pub fn leveldb_write(db: *mut Db, options: *const WriteOptions, batch: *mut WriteBatch, error: *mut *mut c_char);
