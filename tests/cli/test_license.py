@@ -99,7 +99,7 @@ def distribution_at(folder: Path) -> Distribution:
 def test_a_licence_is_found_wherever_a_package_states_it(metadata: str, licence: str, tmp_path: Path) -> None:
     (tmp_path / "METADATA").write_text(f"Metadata-Version: 2.1\nName: x\nVersion: 1\n{metadata}\n")
     assert attributions._licence(distribution_at(tmp_path)) == licence
-    assert attributions._place(distribution_at(tmp_path)) == "https://pypi.org/project/x/1/"
+    assert attributions._place(distribution_at(tmp_path)) == "pkg:pypi/x@1"
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ _LICENCE_CLASSIFIER = "License :: OSI Approved :: "
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """A part of the program: `licence` as an SPDX expression where there is one, `place` a path or an address."""
+    """A part of the program: `licence` as an SPDX expression where there is one, `place` a path or a package URL."""
 
     name: str
     version: str
@@ -74,7 +74,7 @@ def crates() -> list[Attribution] | None:
             component["name"],
             component["version"],
             " AND ".join(_crate_licence(entry) for entry in component.get("licenses", [])) or "not stated",
-            f"https://crates.io/crates/{component['name']}/{component['version']}",
+            f"pkg:cargo/{component['name']}@{component['version']}",
         )
         for component in components
     ]
@@ -104,7 +104,8 @@ def _place(package: Distribution) -> str:
     for file in package.files or []:
         if _LICENCE_FILE_NAME.match(file.name):
             return str(file)
-    return f"https://pypi.org/project/{package.name}/{package.version}/"
+    # A package URL names the package and not the host that it came from.
+    return f"pkg:pypi/{package.name.lower()}@{package.version}"
 
 
 def _crate_licence(entry: dict[str, object]) -> str:
