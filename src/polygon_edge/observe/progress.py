@@ -4,6 +4,7 @@ A verb is handed a `Progress` and calls `update`; it never learns which kind it 
 """
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -11,12 +12,8 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Final, Protocol, Self, TextIO
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as TerminalBar
-from rich.text import Text
-
 LOG_INTERVAL_SECONDS: Final = 5.0
+DUMB_TERMINALS: Final = ("dumb", "unknown")
 
 logger = logging.getLogger(__name__)
 
@@ -159,59 +156,17 @@ class LogProgress:
         )
 
 
-class RateColumn(ProgressColumn):
-    """The mean rate, as a column of the bar."""
-
-    def __init__(self, tally: Tally) -> None:
-        super().__init__()
-        self._tally = tally
-
-    def render(self, task: Task) -> Text:  # noqa: ARG002 -- the name belongs to the base class
-        """Renders the mean rate since the work began."""
-        return Text(self._tally.describe_rate())
-
-
-class BarProgress:
-    """Progress as a bar that redraws itself on a terminal: blocks, rate, estimated time left."""
-
-    def __init__(
-        self, description: str, total_blocks: int | None, console: Console, *, clock: Clock = time.monotonic
-    ) -> None:
-        self._tally = Tally(total_blocks, clock)
-        self._bar = TerminalBar(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("blocks"),
-            RateColumn(self._tally),
-            TimeRemainingColumn(),
-            console=console,
-        )
-        self._task = self._bar.add_task(description, total=total_blocks)
-
-    def update(self, *, blocks: int, transactions: int = 0, gas: int = 0, size: int = 0, head: int) -> None:
-        """Adds work and lets the bar advance."""
-        self._tally.add(blocks=blocks, transactions=transactions, gas=gas, size=size, head=head)
-        self._bar.update(self._task, advance=blocks)
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Leaves the bar as it is last and gives the terminal back."""
-        self._bar.stop()
-
-
 def show_progress(description: str, total_blocks: int | None, stream: TextIO | None = None) -> ShownProgress:
     """Chooses the bar where ``stream`` (standard error by default) is a terminal, log lines where it is not.
 
     ``total_blocks`` is None where the end is not known, as when an archive comes through a pipe.
     """
     target = stream if stream is not None else sys.stderr
-    console = Console(file=target)
-    if console.is_terminal and not console.is_dumb_terminal:
-        return BarProgress(description, total_blocks, console)
-    return LogProgress(description, total_blocks)
+    if not target.isatty() or os.environ.get("TERM") in DUMB_TERMINALS:
+        return LogProgress(description, total_blocks)
+    # Imported only now, because it is a sixth of the start of a command that nobody watches.
+    from rich.console import Console  # noqa: PLC0415
+
+    from polygon_edge.observe.terminal import BarProgress  # noqa: PLC0415
+
+    return BarProgress(description, total_blocks, Console(file=target))
