@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, T
 from rich.progress import Progress as TerminalBar
 from rich.text import Text
 
-from polygon_edge.observe.progress import Clock, Tally
+from polygon_edge.observe.tally import Clock, Tally
 
 
 class RateColumn(ProgressColumn):
