@@ -1,7 +1,7 @@
 # Two commands matter: `make test` proves the code, `make demo` shows a node backed up while it seals. Everything else is a part of them.
 # Targets only name tools; what needs a decision stands in tools/.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check golden bench bench-restore bench-backup bench-sealing proto wheel lock docs crash-proof hostile-proof fuzz-proof interop
+.PHONY: help setup demo test check golden bench bench-restore bench-backup bench-sealing bench-bls proto wheel lock docs crash-proof hostile-proof fuzz-proof interop
 
 BIN := .venv/bin
 # One profile for the linter and the tests, so that LevelDB and the cryptography are built once for both.
@@ -47,6 +47,9 @@ bench-sealing: setup ## how evenly a lone validator seals: idle, under load, whi
 proto: setup     ## generate the Python of proto/*.proto anew
 	$(BIN)/python -m grpc_tools.protoc --proto_path=polygon_edge/operator/proto=proto \
 		--python_out=src --pyi_out=src polygon_edge/operator/proto/system.proto
+
+bench-bls: setup ## restore of a generated chain of BLS validators; GO=binary measures that client beside
+	$(BIN)/python benches/bls_chain.py $(if $(GO),--go $(GO))
 
 wheel: setup     ## a wheel for this platform, in dist/
 	$(BIN)/maturin build --release --locked --out dist

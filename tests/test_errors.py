@@ -85,7 +85,7 @@ def test_a_document_has_every_known_field_as_json_can_say_it() -> None:
 
 
 def test_rules_are_ordered_as_they_are_checked() -> None:
-    assert [rule.position for rule in Rule] == list(range(12))
+    assert [rule.position for rule in Rule] == list(range(15))
     assert Rule.RECORD.position < Rule.PARENT_LINK.position < Rule.EXECUTION.position
 
 

@@ -10,16 +10,41 @@ from typing import final
 
 @final
 class Rules:
-    """What a rule of the core depends on: generation ("G1"), chain id, first blocks of forks, legacy quorum's end."""
+    """What a rule of the core depends on: generation ("G1"), chain id, first blocks of forks, legacy quorum's end.
 
-    def __new__(cls, generation: str, chain_id: int, forks: Mapping[str, int], quorum_size_block: int) -> Rules: ...
+    `engine` is "ibft", or "plain" for dev and dummy, whose blocks nobody seals and whose hash covers the whole header
+    (§3.1). `validator_types` are (first height, "ecdsa" or "bls") and `stake` (first height, whether PoS), ascending;
+    below the first entry validators are ECDSA and voted for.
+
+    `deployments` are contracts that a block puts into the state after its transactions (§6.11): height, address, code,
+    (slot, value) pairs, balance. `burn_contracts` are the receivers of the base fee by first block (§5.4).
+    `access_lists` names those that the chain has: "deployer-allow", "deployer-block", "transactions-allow",
+    "transactions-block", "bridge-allow", "bridge-block" (§6.9). Numbers in bytes are big-endian.
+
+    Raises ValueError for an unknown name and for heights that do not ascend.
+    """
+
+    def __new__(
+        cls,
+        generation: str,
+        chain_id: int,
+        forks: Mapping[str, int],
+        quorum_size_block: int,
+        *,
+        engine: str = "ibft",
+        validator_types: Sequence[tuple[int, str]] = (),
+        stake: Sequence[tuple[int, bool]] = (),
+        deployments: Sequence[tuple[int, bytes, bytes, Sequence[tuple[bytes, bytes]], bytes]] = (),
+        burn_contracts: Sequence[tuple[int, bytes]] = (),
+        access_lists: Sequence[str] = (),
+    ) -> Rules: ...
 
 @final
 class Genesis:
     """The genesis block, computed from the genesis file's fields without a database (fact sheet §5.5).
 
     `alloc` entries: address, balance (big-endian, none when the key is absent), nonce, code, (slot, value) pairs.
-    Raises ValueError on extra data that is not IBFT's.
+    Raises ValueError on extra data that is not IBFT's, or of another type of validators than block 0 has.
     """
 
     def __new__(
@@ -60,6 +85,19 @@ class Violation:
     def found(self) -> str: ...
 
 @final
+class Doubt:
+    """What is odd about block `index` of a run; `rule` is a value of `polygon_edge.errors.Rule`."""
+
+    @property
+    def index(self) -> int: ...
+    @property
+    def rule(self) -> str: ...
+    @property
+    def expected(self) -> str: ...
+    @property
+    def found(self) -> str: ...
+
+@final
 class Run:
     """A run of consecutive block records, decoded, hashed, with every signature recovered."""
 
@@ -79,17 +117,37 @@ class Run:
     def votes(self, start: int, stop: int) -> list[tuple[int, bytes, bytes, bytes, bytes]]:
         """The blocks `start` to `stop` (excluded) whose miner field is not 20 zero bytes, in order (§3.7).
 
-        Each as number, hash, proposer (empty where the seal does not recover), miner and nonce as they stand.
+        Each as number, hash, proposer (empty where the seal does not recover), miner and nonce as they stand; none
+        where nobody seals. A candidate is an address, or at a height of BLS validators the RLP of address and key.
         """
 
     def verify(
-        self, rules: Rules, start: int, parent: tuple[int, bytes, int], sets: Sequence[tuple[int, Sequence[bytes]]]
+        self,
+        rules: Rules,
+        start: int,
+        parent: tuple[int, bytes, int],
+        sets: Sequence[tuple[int, Sequence[bytes]]],
+        parent_round: int | None = None,
+        stop: int | None = None,
     ) -> tuple[int, Violation | None]:
         """Check the blocks from `start` on against `parent` (number, hash, gas limit) and each height's validators.
 
-        `sets` are (first height, addresses in set order) and cover the parent's height. Returns where the walk ended,
-        the length of the run when all hold, and the violation that ended it.
+        `sets` are (first height, validators in set order) and cover the parent's height; a validator is its address, or
+        address and BLS key (20 or 68 bytes). `parent_round` is that of `Chain.tip_round`. Returns where the walk ended,
+        which is `stop` (by default the length of the run) when all hold, and the violation that ended it.
         """
+
+    def doubts(
+        self, start: int, stop: int, parent_timestamp: int, epoch_size: int, empty_ends: Sequence[tuple[int, bool]]
+    ) -> list[Doubt]:
+        """What no rule forbids and no honest proposer does, in the blocks `start` to `stop` (excluded), in their order.
+
+        `parent_timestamp` is that of the block before; `empty_ends` are (first height, whether the last block of an
+        epoch holds no transactions from there on).
+        """
+
+    def timestamp(self, index: int) -> int | None:
+        """Timestamp of block `index`, none where its record is not a block."""
 
 def prepare(rules: Rules, records: Sequence[bytes], previous: Run | None = None) -> Run:
     """Decode `records` and recover their signers on all cores; a record that is no block is found by `verify`."""
@@ -126,6 +184,9 @@ def summarise(
     `parent_type` is the validator type one height below where it is another one: seals change a block later (§3.3).
     """
 
+def is_bls_public_key(key: bytes) -> bool:
+    """Whether `key` is a compressed point of the group that BLS public keys are from, other than zero (§6.11)."""
+
 def keccak256(data: bytes) -> bytes:
     """Keccak-256 of `data`."""
 
@@ -156,6 +217,10 @@ class Chain:
     @property
     def tip(self) -> tuple[int, bytes, int]:
         """Number, hash and gas limit of the last executed block, committed or not."""
+
+    @property
+    def tip_round(self) -> int | None:
+        """Round in which the last executed block was agreed; none in G1 and where nobody seals."""
 
     @property
     def state_root(self) -> bytes:
@@ -198,7 +263,10 @@ class Chain:
         """Network RLP of block `number`, as archives and peers carry it (§2.3)."""
 
     def sealed_header(self, number: int) -> tuple[int, bytes, bytes, bytes, bytes, tuple[bytes, ...]]:
-        """Number, hash, proposer, miner, nonce and listed validators; the proposer only where the block votes."""
+        """Number, hash, proposer, miner, nonce and listed validators; the proposer only where the block votes.
+
+        A validator is its address, or address and BLS key (20 or 68 bytes). Where nobody seals nobody is listed.
+        """
 
     def account(self, root: bytes, address: bytes) -> tuple[int, int, bytes, bytes] | None:
         """Nonce, balance, storage root and code hash of `address` in the state `root`."""
@@ -238,6 +306,19 @@ class Chain:
         also while another one executes or commits. Raises CallRefusedError, LookupError where there is no such block.
         """
 
+    def view(self, number: int, *, to: bytes, input: bytes, gas: int) -> CallOutcome:
+        """Call `to` from the zero address on the state after block `number`, executed last or committed (§6.11).
+
+        In the context of that block, but with the zero address as its coinbase. Raises as `call` does.
+        """
+
+    def repair_head(self) -> tuple[int, str, int | None] | None:
+        """Go back to the last whole block, before `start`, where the head is not one (§4.4); none where it is.
+
+        Returns the highest block named by a head pointer, what is missing of it, and the head's number now, none where
+        the genesis block has to be written anew. Raises DataDirectoryError where too many blocks would be lost.
+        """
+
     def propose(
         self,
         *,
@@ -252,8 +333,9 @@ class Chain:
     ) -> Proposal:
         """Build the block after the committed head from `candidates` in their order, for up to `seconds` (§4.8).
 
+        `validators` are of the type of the block's height: addresses, or addresses with BLS keys (20 or 68 bytes).
         `miner` and `nonce` are a vote (§3.7), by default zero bytes. A candidate that is refused leaves no trace.
-        Nothing is written. Raises ValueError for a gas limit or timestamp of 2^63 or more.
+        Nothing is written. Raises ValueError for a validator or a candidate of another type, and where nobody seals.
         """
 
 @final
@@ -326,11 +408,14 @@ class BlsKey:
     def public_key(self) -> bytes:
         """48 bytes, a compressed point of G1."""
 
+    def sign(self, digest: bytes) -> bytes:
+        """Sign a 32-byte digest by the proof-of-possession suite: 96 bytes, a compressed point of G2 (§3.5)."""
+
 def proposer_digest(block_hash: bytes) -> bytes:
     """What the proposer seal of a block signs (§3.5)."""
 
-def committed_digest(block_hash: bytes) -> bytes:
-    """What the committed seals of a G1 block sign (§3.5)."""
+def committed_digest(block_hash: bytes, round_number: int | None = None) -> bytes:
+    """What the committed seals of a block sign that was agreed in `round_number`, none in G1 (§3.5)."""
 
 @final
 class Header:
@@ -372,15 +457,27 @@ def decode_header(raw: bytes) -> Header:
 
 @final
 class Transaction:
-    """A legacy transaction (§2.4). `to` is none where it creates a contract; `raw` is its canonical RLP.
+    """A transaction (§2.4). `to` is none where it creates a contract; `raw` is its canonical form, a type byte first.
 
-    `gas_price`, `value`, `r` and `s` beyond 256 bits read as 2^256-1; `v` is of any size. `raw` keeps all as they are.
+    Prices, caps, `value`, `r` and `s` beyond 256 bits read as 2^256-1; `v` is of any size. `raw` keeps all as they are.
     """
 
     @property
     def hash(self) -> bytes:
-        """K(raw)."""
+        """K(raw), except that before `txHashWithType` a typed one is hashed without type and chain id (§2.5)."""
 
+    @property
+    def type(self) -> int:
+        """0 (legacy), 2 (dynamic fee) or 0x7f (state)."""
+
+    @property
+    def chain_id(self) -> int | None:
+        """Of a dynamic fee, as are the caps: none elsewhere. `gas_price` is 0 there."""
+
+    @property
+    def gas_tip_cap(self) -> int | None: ...
+    @property
+    def gas_fee_cap(self) -> int | None: ...
     @property
     def sender(self) -> bytes | None: ...
     @property
@@ -411,8 +508,11 @@ def decode_transaction(rules: Rules, number: int, raw: bytes) -> Transaction:
     Raises ValueError that names the field and its byte. The interpreter lock is released.
     """
 
-def decode_body(raw: bytes) -> list[Transaction]:
-    """Decode a stored body (§2.7); senders are as stored, none where 20 zero bytes stand. Raises ValueError."""
+def decode_body(raw: bytes, rules: Rules | None = None, number: int = 0) -> list[Transaction]:
+    """Decode the stored body of block `number` (§2.7); senders are as stored, none where 20 zero bytes stand.
+
+    Without rules it is read as of G1, where no transaction has a type. Raises ValueError.
+    """
 
 @final
 class Log:
@@ -493,5 +593,18 @@ class Proposal:
         the Go client's words, or "skipped": its sender had failed before it, or the block's gas or time was used up.
         """
 
-    def record(self, proposer_seal: bytes, committed_seals: Sequence[bytes]) -> bytes:
-        """Network RLP of the block under these seals of 65 bytes each. Raises ValueError for another length."""
+    def committed_digest(self, round_number: int = 0) -> bytes:
+        """What a committed seal signs when the block is agreed in `round_number`; G1 leaves that out (§3.5)."""
+
+    def aggregate(self, seals: Mapping[bytes, bytes]) -> list[bytes]:
+        """Add the committed seals of BLS validators, by address, up to what `record` takes: bitmap and aggregate.
+
+        Raises ValueError for no seals, one of a stranger, and one that is no signature of 96 bytes.
+        """
+
+    def record(self, proposer_seal: bytes, committed_seals: Sequence[bytes], round_number: int = 0) -> bytes:
+        """Network RLP of the block, agreed in `round_number`, under these seals.
+
+        A proposer seal and the committed seals of ECDSA validators are of 65 bytes each; for BLS validators
+        `committed_seals` is what `aggregate` gives. Raises ValueError for another length or number.
+        """

@@ -14,8 +14,10 @@
     │   └── SourceEndedError                     it ended before the last block that was asked for
     ├── NodeError                            1   a node that does not answer, or whose answer is an error
     ├── BlockRuleError                      11   a block that breaks a rule of its chain
+    ├── StakingContractError                11   the staking contract does not tell who validates
     ├── GenesisError                        12   a genesis file that cannot be read
     │   └── UnsupportedGenesisError              readable, but asks for what this version does not do
+    ├── UncoveredBlockError                 12   a block for which the fork list has no entry
     ├── DataDirectoryError                  13   data directory, database, lock
     │   ├── ConsensusFileError                   `consensus/metadata` or `consensus/snapshots` unreadable
     │   └── KeyFileError                         a key file that does not hold what it should
@@ -203,7 +205,10 @@ class NodeError(PolygonEdgeError):
 
 @unique
 class Rule(Enum):
-    """The rules a block must keep, in the order in which they are checked (§7.1)."""
+    """The rules a block must keep, in the order in which they are checked (§7.1).
+
+    Timestamp order, logs bloom and epoch end are rules on request only: the Go client does not check them.
+    """
 
     RECORD = "record"
     STRUCTURE = "structure"
@@ -216,6 +221,9 @@ class Rule(Enum):
     PARENT_SEALS = "parent seals"
     PROPOSER_SEAL = "proposer seal"
     COMMITTED_SEALS = "committed seals"
+    TIMESTAMP_ORDER = "timestamp order"
+    LOGS_BLOOM = "logs bloom"
+    EPOCH_END = "epoch end"
     EXECUTION = "execution"
 
     @property
@@ -262,6 +270,22 @@ class BlockRuleError(PolygonEdgeError):
         super().__init__(_where(file, place, f"block {number}", rule.value, said, _comparison(expected, found)))
 
 
+class StakingContractError(PolygonEdgeError):
+    """The staking contract does not tell the validators in the state after block `number`, so nobody can seal later
+    blocks.
+    """
+
+    exit_code: ClassVar[int] = 11
+
+    def __init__(self, number: int, expected: object, found: object) -> None:
+        self.number = number
+        self.expected = expected
+        self.found = found
+        super().__init__(
+            _where(f"validators of the staking contract after block {number}", _comparison(expected, found))
+        )
+
+
 class GenesisError(PolygonEdgeError):
     """The genesis file is not one: `path` is the JSON path of the value, such as `params.engine`."""
 
@@ -277,6 +301,16 @@ class GenesisError(PolygonEdgeError):
 
 class UnsupportedGenesisError(GenesisError):
     """A valid genesis file of a kind that this version refuses instead of guessing."""
+
+
+class UncoveredBlockError(PolygonEdgeError):
+    """No entry of the fork list in the genesis file covers block `number`, so nobody can say who seals it."""
+
+    exit_code: ClassVar[int] = 12
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        super().__init__(f"params.engine.ibft.types: expected an entry that covers block {number}, found none")
 
 
 class DataDirectoryError(PolygonEdgeError):

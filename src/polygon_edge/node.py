@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from polygon_edge import _core
 from polygon_edge.archive.opening import open_archive
 from polygon_edge.chain.address import checksum_address
-from polygon_edge.chain.genesis_block import core_rules, genesis_block
+from polygon_edge.chain.genesis_block import core_rules
 from polygon_edge.chain.intrinsic_gas import intrinsic_gas
 from polygon_edge.chain.rules import rules_of
 from polygon_edge.config import Address
@@ -32,6 +32,7 @@ from polygon_edge.observe.progress import show_progress
 from polygon_edge.operator.server import OperatorServer
 from polygon_edge.restore import Restore
 from polygon_edge.store.data_dir import DataDirectory, has_database
+from polygon_edge.store.start import start_chain
 from polygon_edge.txpool.pool import PoolLimits, TransactionPool
 
 if TYPE_CHECKING:
@@ -41,12 +42,13 @@ if TYPE_CHECKING:
     from polygon_edge.chain.genesis import Genesis
     from polygon_edge.chain.rules import Rules
     from polygon_edge.config import ServerConfig
-    from polygon_edge.consensus.validators import Snapshots
+    from polygon_edge.consensus.engine import Engine
     from polygon_edge.execution.importer import Imported
     from polygon_edge.observe.progress import Progress
 
 logger = logging.getLogger(__name__)
 
+NANOSECONDS = 1_000_000_000
 NOTICE_SECONDS = 0.05
 """How soon a stop is noticed while the node serves."""
 
@@ -88,11 +90,19 @@ class HeadState:
 
 
 @dataclass(frozen=True, slots=True)
+class SealingKeys:
+    """What this node would seal with: its key, and its BLS key on a chain that has BLS seals at some height."""
+
+    key: _core.EcdsaKey
+    bls_key: _core.BlsKey | None
+
+
+@dataclass(frozen=True, slots=True)
 class Sealing:
     """Who seals, running or not, and the validators that follow what it appends."""
 
     sealer: Sealer
-    snapshots: Snapshots
+    engine: Engine
 
 
 @dataclass(slots=True)
@@ -153,13 +163,14 @@ class Node:
                 "%s has a world state but no blocks: the chain begins anew at its genesis block", self._config.data_dir
             )
         with self._databases() as chain:
-            chain.start(core_rules(self._rules), genesis_block(self._rules, self._genesis))
+            start_chain(chain, self._rules, self._genesis)
             number, block_hash, _ = chain.tip
             logger.info("head: number=%d hash=0x%s", number, block_hash.hex())
             key = keys.validator_key(create=True)
             logger.info("validator address: %s", checksum_address(key.address))
             logger.info("node id: %s", node_id(network_key))
-            asyncio.run(self._serve(chain, key, node_id(network_key)))
+            bls_key = keys.bls_key(create=True) if self._rules.schedule.has_bls else None
+            asyncio.run(self._serve(chain, SealingKeys(key, bls_key), node_id(network_key)))
 
     @contextlib.contextmanager
     def _databases(self) -> Iterator[_core.Chain]:
@@ -172,7 +183,7 @@ class Node:
                 chain.close()
                 logger.info("databases flushed and closed, locks released")
 
-    async def _serve(self, chain: _core.Chain, key: _core.EcdsaKey, identity: str) -> None:
+    async def _serve(self, chain: _core.Chain, keys: SealingKeys, identity: str) -> None:
         pool = self._pool(chain)
         sealing: Sealing | None = None
         try:
@@ -180,7 +191,7 @@ class Node:
                 try:
                     if self._config.restore is not None:
                         await asyncio.to_thread(self._restore, chain, self._config.restore)
-                    sealing = await asyncio.to_thread(self._start_sealing, chain, key, pool)
+                    sealing = await asyncio.to_thread(self._start_sealing, chain, keys, pool)
                     await self._until_stopped(sealing.sealer)
                 finally:
                     if self._stop.is_set():
@@ -228,14 +239,14 @@ class Node:
         """Write the consensus files, and raise what ended sealing before its time, if anything did."""
         error = sealing.sealer.error
         try:
-            save_validators(self._directory.consensus, sealing.snapshots)
+            save_validators(self._directory.consensus, sealing.engine)
         except (PolygonEdgeError, OSError) as failure:
             if error is None:
                 raise
             # The files are made anew from the headers; what ended sealing is what the operator must hear of.
             logger.warning("the validators are not saved: %s", failure)
         else:
-            logger.info("consensus stopped: validators saved at block %d", sealing.snapshots.last_block)
+            logger.info("consensus stopped: validators saved at block %d", sealing.engine.last_block)
         if error is not None:
             raise error
 
@@ -319,9 +330,9 @@ class Node:
         )
         return False
 
-    def _start_sealing(self, chain: _core.Chain, key: _core.EcdsaKey, pool: TransactionPool) -> Sealing:
+    def _start_sealing(self, chain: _core.Chain, keys: SealingKeys, pool: TransactionPool) -> Sealing:
         """Begin to seal, where that is allowed; in a thread, since a whole epoch of headers may have to be read."""
-        snapshots = validators_at_head(chain, self._directory.consensus, self._genesis, self._rules)
+        engine = validators_at_head(chain, self._directory.consensus, self._genesis, self._rules)
 
         def on_imported(imported: Imported) -> None:
             body = chain.body(imported.last)
@@ -329,14 +340,17 @@ class Node:
             self._heads.publish(imported.last, imported.last_hash)
 
         rules = core_rules(self._rules)
-        appender = Appender(
-            chain, rules, snapshots, stop=self._stop, source_name="own proposal", on_imported=on_imported
-        )
+        appender = Appender(chain, rules, engine, stop=self._stop, source_name="own proposal", on_imported=on_imported)
         target = self._config.block_gas_target
+        block_time = self._rules.block_time
         sealing_rules = SealingRules(
-            self._config.block_time_seconds, self._genesis.params.block_gas_target if target is None else target
+            # Later releases have the block time in the genesis file, not as a flag.
+            self._config.block_time_seconds if block_time is None else block_time // NANOSECONDS,
+            self._genesis.params.block_gas_target if target is None else target,
         )
-        sealer = Sealer(chain, snapshots, appender, key, pool, rules=sealing_rules, stop=self._stop)
+        sealer = Sealer(
+            chain, engine, appender, keys.key, pool, bls_key=keys.bls_key, rules=sealing_rules, stop=self._stop
+        )
         if self._may_seal():
             sealer.start()
-        return Sealing(sealer, snapshots)
+        return Sealing(sealer, engine)

@@ -12,19 +12,22 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from polygon_edge.chain.genesis_block import core_rules, genesis_block
+from polygon_edge.chain.genesis_block import core_rules
 from polygon_edge.chain.rules import rules_of
 from polygon_edge.consensus.head_validators import complete_files, save_validators, validators_at_head
 from polygon_edge.errors import (
     ArchiveIncompleteError,
     ArchiveMetadataError,
+    BlockRuleError,
     DataDirectoryError,
+    Rule,
     StoppedBySignalError,
 )
 from polygon_edge.execution.importer import Committer, Imported, Importer
 from polygon_edge.execution.new_records import NewRecords
 from polygon_edge.execution.pipeline import Ahead, Limits, prepared_runs
 from polygon_edge.store.data_dir import DataDirectory, RestoreMark
+from polygon_edge.store.start import refuse_other_generation, start_chain
 
 if TYPE_CHECKING:
     import threading
@@ -126,8 +129,8 @@ class RestoreReport:
 class Restore:
     """One restore into an opened chain.
 
-    `to` ends it at a height below the archive's end; `strict` turns warnings about the metadata into errors; `stop`
-    ends it at the next block boundary.
+    `to` ends it at a height below the archive's end; `strict` turns doubts about metadata and blocks into errors;
+    `stop` ends it at the next block boundary.
     """
 
     archive: Archive
@@ -148,8 +151,7 @@ class Restore:
         """
         started = time.monotonic()
         rules = rules_of(self.genesis)
-        block = genesis_block(rules, self.genesis)
-        self.chain.start(core_rules(rules), block)
+        block = start_chain(self.chain, rules, self.genesis)
         number, block_hash, _ = self.chain.tip
         report = RestoreReport(genesis_hash=block.hash, head=number, head_hash=block_hash)
         if not self._is_complete():
@@ -216,7 +218,7 @@ class Restore:
         return {self.chain.canonical_hash(number), self.chain.plain_hash(number)}
 
     def _import(self, rules: Rules, report: RestoreReport) -> None:
-        snapshots = validators_at_head(self.chain, self.directory.consensus, self.genesis, rules)
+        engine = validators_at_head(self.chain, self.directory.consensus, self.genesis, rules)
 
         def on_imported(imported: Imported) -> None:
             if report.first is None:
@@ -239,11 +241,12 @@ class Restore:
         importer = Importer(
             self.chain,
             core_rules(rules),
-            snapshots,
+            engine,
             committer,
             limits=self.limits,
             stop=self.stop,
             source_name=self.archive.name,
+            is_strict=self.strict,
         )
         new = NewRecords(self.chain, rules, source_name=self.archive.name, to=self.to, stop=self.stop)
         try:
@@ -255,9 +258,14 @@ class Restore:
         except StoppedBySignalError as stopped:
             # Whoever noticed it, perhaps while it waited for a silent pipe, need not know the height.
             raise StoppedBySignalError(self.chain.tip[0]) from stopped
+        except BlockRuleError as error:
+            if error.number == 1 and error.rule is Rule.PARENT_LINK:
+                refuse_other_generation(rules, self.genesis, _bytes_of(error.found), cause=error)
+            raise
         finally:
+            importer.close()
             committer.finish()
-            save_validators(self.directory.consensus, snapshots)
+            save_validators(self.directory.consensus, engine)
         self._check_promise(new)
 
     def _check_promise(self, new: NewRecords) -> None:
@@ -291,3 +299,8 @@ class Restore:
         if self.strict:
             raise doubt
         logger.warning("%s", doubt)
+
+
+def _bytes_of(found: object) -> bytes:
+    """A hash as the core shows it in a violation."""
+    return bytes.fromhex(str(found).removeprefix("0x"))

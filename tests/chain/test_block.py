@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from polygon_edge.archive.flat import FlatArchive
 from polygon_edge.chain import rlp
-from polygon_edge.chain.block import BlsValidatorsError, ExtraDataError, block_number, listed_validators
+from polygon_edge.chain.block import ExtraDataError, block_number, listed_validators
 from polygon_edge.chain.rlp import Item
 
 if TYPE_CHECKING:
@@ -87,6 +87,21 @@ def test_extra_data_that_is_not_ibft_raises(extra: bytes) -> None:
         listed_validators(extra)
 
 
-def test_bls_validators_are_told_apart() -> None:
-    with pytest.raises(BlsValidatorsError):
-        listed_validators(bytes(32) + rlp.encode([[[bytes(20), bytes(48)]], b"", [b"", b""]]))
+def test_bls_validators_come_with_their_keys() -> None:
+    member: rlp.Item = [b"\x01" * 20, b"\x02" * 48]
+    assert listed_validators(bytes(32) + rlp.encode([[member], b"", [b"", b""]])) == (b"\x01" * 20 + b"\x02" * 48,)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [[b"\x01" * 20, bytes(48)], b"\x02" * 20],
+        [[b"\x01" * 20]],
+        [[b"\x01" * 20, bytes(47)]],
+        [[b"\x01" * 19, bytes(48)]],
+        [[b"\x01" * 20, [bytes(48)]]],
+    ],
+)
+def test_members_that_are_no_validators_of_one_type_raise(members: rlp.Item) -> None:
+    with pytest.raises(ExtraDataError):
+        listed_validators(bytes(32) + rlp.encode([members, b"", [b"", b""]]))

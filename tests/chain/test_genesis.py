@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from polygon_edge.chain.genesis import Generation, Genesis, load_genesis, parse_genesis
+from polygon_edge.chain.engine import ForkEntry
+from polygon_edge.chain.generation import Generation
+from polygon_edge.chain.genesis import Genesis, load_genesis, parse_genesis
 from polygon_edge.errors import GenesisError
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ def test_absent_keys_have_the_defaults_of_the_fact_sheet() -> None:
     assert (genesis.difficulty, genesis.gas_limit, genesis.gas_used, genesis.number) == (131072, 0x500000, 0, 0)
     assert (genesis.timestamp, genesis.extra_data, genesis.alloc, genesis.base_fee) == (0, b"", (), 0)
     engine = genesis.params.engine
-    assert (engine.name, engine.kind, engine.validator_type) == ("ibft", "PoA", "ecdsa")
+    assert (engine.name, engine.entries) == ("ibft", (ForkEntry("PoA", "ecdsa"),))
     assert (engine.epoch_size, engine.quorum_size_block) == (100_000, 0)
     assert genesis.params.forks == {"homestead": 0, "EIP155": 7}
     assert (genesis.params.chain_id, genesis.params.block_gas_target) == (100, 0)
@@ -150,10 +152,10 @@ def test_a_fork_that_is_null_never_starts() -> None:
     assert changed("params.forks", {"homestead": None}).params.forks == {}
 
 
-def test_a_fork_list_stands_in_for_the_type() -> None:
-    engine = changed("params.engine", {"ibft": {"types": []}}).params.engine
-    assert (engine.kind, engine.has_fork_list) == (None, True)
-    assert not changed("params.engine.ibft.types", []).params.engine.has_fork_list
+def test_a_fork_list_stands_in_for_the_type_only_where_that_is_absent() -> None:
+    types = [{"type": "PoS", "from": "0x0"}]
+    assert changed("params.engine", {"ibft": {"types": types}}).params.engine.entries == (ForkEntry("PoS", "ecdsa"),)
+    assert changed("params.engine.ibft.types", types).params.engine.entries == (ForkEntry("PoA", "ecdsa"),)
 
 
 def test_a_file_that_is_not_there_is_a_genesis_error(tmp_path: Path) -> None:

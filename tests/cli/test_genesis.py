@@ -10,10 +10,13 @@ import pytest
 from tests.conftest import recorded_folder
 from tests.golden.recorded import Network
 
+from polygon_edge import _core
 from polygon_edge.chain.genesis import load_genesis
 from polygon_edge.chain.genesis_block import genesis_block
 from polygon_edge.chain.rules import initial_validators, rules_of
+from polygon_edge.consensus.staked_validators import StakedValidators
 from polygon_edge.keys.local import LocalKeys
+from polygon_edge.store.start import start_chain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -155,7 +158,7 @@ def test_a_prefix_that_gives_no_validators_is_refused(prefix: str, command: Comm
         (["--name", "a\x1bb"], "--name: expected UTF-8 text"),
         (["--name", "a\udcffb"], "--name: expected UTF-8 text"),
         (["--dir", "none/genesis.json"], "failed to write genesis: none/genesis.json: No such file or directory"),
-        (["--pos"], "--pos: proof of stake is not supported yet"),
+        (["--pos", "--consensus", "dev"], "--pos needs the consensus engine ibft, found dev"),
         (["predeploy"], "genesis predeploy is not supported yet"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
@@ -235,3 +238,30 @@ def test_the_engines_without_validators_need_none(command: Command, tmp_path: Pa
     assert command("genesis", "--consensus", "dummy", "--bootnode", BOOTNODE).exit_code == 0
     document = written(tmp_path)
     assert (document["genesis"]["extraData"], document["params"]["engine"]) == ("0x", {"dummy": {}})
+
+
+@pytest.mark.shared
+def test_a_chain_of_stake_is_that_of_the_go_client_byte_for_byte(
+    shared: Path, command: Command, tmp_path: Path
+) -> None:
+    network = Network(shared / "golden/v0.6.3/pos-ecdsa")
+    argv = next(row["argv"] for row in network.rows("cli.jsonl") if row["argv"][0] == "genesis")
+    assert "--pos" in argv
+    assert command(*argv).exit_code == 0
+    assert (tmp_path / "genesis.json").read_bytes() == network.genesis.read_bytes()
+
+
+@pytest.mark.parametrize("validator_type", ["ecdsa", "bls"])
+def test_the_staking_contract_names_those_who_staked_from_the_start(
+    validator_type: str, command: Command, tmp_path: Path
+) -> None:
+    members = [(bytes([index]) * 20, _core.BlsKey(bytes([index]) * 32).public_key) for index in (1, 2)]
+    texts = [address.hex() + (":" + key.hex() if validator_type == "bls" else "") for address, key in members]
+    flags = [word for text in texts for word in ("--ibft-validator", text)]
+    command("genesis", "--pos", "--ibft-validator-type", validator_type, "--bootnode", BOOTNODE, *flags)
+    genesis = load_genesis("genesis.json")
+    with _core.Chain.open(tmp_path / "node") as chain:
+        start_chain(chain, rules_of(genesis), genesis)
+        found = StakedValidators(chain).after(0, "bls" if validator_type == "bls" else "ecdsa")
+    assert found == initial_validators(genesis)
+    assert len(found) == 2

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polygon_edge.chain.genesis import load_genesis
-from polygon_edge.chain.rules import initial_validators
+from polygon_edge.chain.rules import initial_validators, rules_of
+from polygon_edge.consensus.engine import Engine
 from polygon_edge.consensus.snapshot_files import (
     checksum_address,
     decode_metadata,
@@ -28,7 +29,6 @@ from polygon_edge.consensus.validators import (
     Ballot,
     SealedHeader,
     Snapshot,
-    Snapshots,
     SnapshotState,
     Vote,
     start_state,
@@ -68,10 +68,11 @@ def test_our_files_are_those_of_a_go_node(
 ) -> None:
     chain_headers = headers("v0.6.3/poa-ecdsa")
     genesis = load_genesis(shared / "golden/v0.6.3/poa-ecdsa/genesis.json")
-    chain = Snapshots(start_state(chain_headers[0].hash, initial_validators(genesis)), 20)
+    chain = Engine(rules_of(genesis).schedule, start_state(chain_headers[0].hash, initial_validators(genesis)))
     votes = [Vote(*header[:5]) for header in chain_headers[1 : head + 1] if header.miner != NO_VOTE]
     plan = chain.plan(1, head, votes, lambda number: chain_headers[number].hash)
     chain.commit(plan, head, lambda number: chain_headers[number].hash)
+    assert chain.state is not None
     assert encode_snapshots(chain.state.snapshots, keccak) == recorded(shared, archive, "snapshots")
     assert encode_metadata(chain.state.last_block) == recorded(shared, archive, "metadata")
     assert decode_snapshots(recorded(shared, archive, "snapshots")) == chain.state.snapshots

@@ -7,22 +7,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from polygon_edge.chain.engine import Engine as EngineSection
+from polygon_edge.chain.engine import ForkEntry
 from polygon_edge.chain.genesis import load_genesis
 from polygon_edge.chain.rules import initial_validators, rules_of
+from polygon_edge.chain.schedule import Schedule, schedule_of
+from polygon_edge.consensus.engine import Engine, Plan, resume
 from polygon_edge.consensus.validators import (
     ADD_NONCE,
     NO_VOTE,
     REMOVE_NONCE,
     Ballot,
-    Plan,
     SealedHeader,
     Snapshot,
-    Snapshots,
     SnapshotState,
-    ValidatorSet,
     Vote,
     prune,
-    resume,
     snapshot_at,
     start_state,
 )
@@ -31,6 +31,8 @@ from polygon_edge.errors import BlockRuleError, Rule
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from polygon_edge.chain.validator import ValidatorSet
 
 
 def address(index: int) -> bytes:
@@ -52,11 +54,20 @@ def vote(number: int, proposer: bytes, candidate: bytes, add: bool = True) -> Vo
     return Vote(number, hash_of(number), proposer, candidate, ADD_NONCE if add else REMOVE_NONCE)
 
 
-def snapshots(*validators: bytes, epoch_size: int = 20) -> Snapshots:
-    return Snapshots(start_state(hash_of(0), validators), epoch_size)
+def poa(epoch_size: int) -> Schedule:
+    return schedule_of(EngineSection("ibft", "params.engine.ibft.type", (ForkEntry("PoA", "ecdsa"),), epoch_size))
 
 
-def run(chain: Snapshots, last: int, *votes: Vote) -> Plan:
+def snapshots(*validators: bytes, epoch_size: int = 20) -> Engine:
+    return Engine(poa(epoch_size), start_state(hash_of(0), validators))
+
+
+def state_of(chain: Engine | Plan) -> SnapshotState:
+    assert chain.state is not None
+    return chain.state
+
+
+def run(chain: Engine, last: int, *votes: Vote) -> Plan:
     plan = chain.plan(chain.last_block + 1, last, votes, hash_of)
     chain.commit(plan, plan.last, hash_of)
     return plan
@@ -71,8 +82,8 @@ def test_more_than_half_add_at_the_end_and_from_the_next_block() -> None:
     assert plan.segments == ((1, (A, B, C, D)), (4, (A, B, C, D, E)))
     assert chain.validators(3) == (A, B, C, D)
     assert chain.validators(4) == chain.validators(11) == (A, B, C, D, E)
-    assert [kept.number for kept in chain.state.snapshots] == [0, 1, 2, 3]
-    assert chain.state.snapshots[-1].ballots == ()
+    assert [kept.number for kept in state_of(chain).snapshots] == [0, 1, 2, 3]
+    assert state_of(chain).snapshots[-1].ballots == ()
 
 
 def test_exactly_half_is_not_enough() -> None:
@@ -82,13 +93,13 @@ def test_exactly_half_is_not_enough() -> None:
 def test_removal_keeps_the_order_and_forgets_the_votes_of_the_removed() -> None:
     chain = snapshots(A, B, C)
     run(chain, 10, vote(1, B, E), vote(2, A, B, add=False), vote(3, C, B, add=False))
-    assert chain.state.snapshots[-1] == Snapshot(3, hash_of(3), (), (A, C))
+    assert state_of(chain).snapshots[-1] == Snapshot(3, hash_of(3), (), (A, C))
 
 
 def test_a_second_vote_of_the_same_validator_changes_nothing() -> None:
     chain = snapshots(A, B, C)
     run(chain, 10, vote(1, A, E), vote(2, A, E))
-    assert [kept.number for kept in chain.state.snapshots] == [0, 1]
+    assert [kept.number for kept in state_of(chain).snapshots] == [0, 1]
 
 
 def test_a_repeated_vote_counts_against_the_set_as_it_is_by_then() -> None:
@@ -97,20 +108,20 @@ def test_a_repeated_vote_counts_against_the_set_as_it_is_by_then() -> None:
     run(chain, 3, vote(1, A, E), vote(2, B, E), vote(3, A, D, add=False))
     run(chain, 5, vote(4, B, D, add=False), vote(5, C, D, add=False))
     assert chain.validators(6) == (A, B, C)
-    assert run(chain, 6, vote(6, A, E)).state.snapshots[-1].validators == (A, B, C, E)
+    assert state_of(run(chain, 6, vote(6, A, E))).snapshots[-1].validators == (A, B, C, E)
 
 
 def test_votes_that_are_satisfied_already_are_dropped() -> None:
     chain = snapshots(A, B)
     run(chain, 10, vote(1, A, B), vote(2, A, E, add=False))
-    assert [kept.number for kept in chain.state.snapshots] == [0]
+    assert [kept.number for kept in state_of(chain).snapshots] == [0]
 
 
 def test_the_end_of_an_epoch_clears_votes_and_ignores_its_own() -> None:
     chain = snapshots(A, B, C, epoch_size=5)
     run(chain, 7, vote(3, A, E), vote(5, B, E), vote(6, B, E))
-    assert chain.state.snapshots[2] == Snapshot(5, hash_of(5), None, (A, B, C))
-    assert chain.state.snapshots[3].ballots == (Ballot(B, E, True),)
+    assert state_of(chain).snapshots[2] == Snapshot(5, hash_of(5), None, (A, B, C))
+    assert state_of(chain).snapshots[3].ballots == (Ballot(B, E, True),)
     assert chain.validators(8) == (A, B, C)
 
 
@@ -124,7 +135,7 @@ def test_a_miner_of_another_length_is_read_as_go_reads_it() -> None:
     chain = snapshots(A)
     run(chain, 4, vote(1, A, b"\xff" * 12 + E), vote(2, A, b"\x07"))
     assert chain.validators(3) == (A, E)
-    assert chain.state.snapshots[-1].ballots == (Ballot(A, bytes(19) + b"\x07", True),)
+    assert state_of(chain).snapshots[-1].ballots == (Ballot(A, bytes(19) + b"\x07", True),)
 
 
 def test_a_nonce_that_is_no_vote_ends_the_plan_before_its_block() -> None:
@@ -133,7 +144,7 @@ def test_a_nonce_that_is_no_vote_ends_the_plan_before_its_block() -> None:
     plan = chain.plan(1, 30, [vote(3, A, E), bad, vote(13, A, F)], hash_of)
     assert isinstance(plan.refusal, BlockRuleError)
     assert (plan.refusal.rule, plan.refusal.number) == (Rule.CONSTANTS_AND_VOTE, 12)
-    assert (plan.last, plan.state.last_block) == (11, 11)
+    assert (plan.last, state_of(plan).last_block) == (11, 11)
     chain.commit(plan, 11, hash_of)
     assert chain.validators(12) == (A, E)
 
@@ -181,7 +192,7 @@ def test_plans_that_do_not_follow_are_programming_errors() -> None:
     with pytest.raises(ValueError, match="do not follow"):
         chain.commit(plan, 5, hash_of)
     with pytest.raises(ValueError, match="at least one"):
-        Snapshots(SnapshotState((), 0), 20)
+        Engine(poa(20), SnapshotState((), 0))
 
 
 def slow_sets(first_set: ValidatorSet, epoch_size: int, last: int, votes: dict[int, Vote]) -> list[ValidatorSet]:
@@ -235,7 +246,7 @@ def test_runs_of_any_length_give_the_sets_of_a_slow_twin(
         for number in range(first, cut + 1):
             segment = [segment for segment in plan.segments if segment.first <= number][-1]
             assert segment.validators == expected[number - 1]
-            assert snapshot_at(chain.state.snapshots, cut).validators == expected[cut]
+            assert snapshot_at(state_of(chain).snapshots, cut).validators == expected[cut]
     assert chain.state == whole.state
 
 
@@ -313,35 +324,35 @@ def test_missing_files_are_rebuilt_from_the_current_epoch(head: int) -> None:
     chain = snapshots(A, B, C, epoch_size=5)
     if head:
         run(chain, head, *(cast for number, cast in VOTES.items() if number <= head))
-    rebuilt = resume(None, head, 5, header_of)
+    rebuilt = resume(poa(5), None, head, header_of)
     assert rebuilt.last_block == head
     assert rebuilt.validators(head + 1) == chain.validators(head + 1)
-    assert rebuilt.state.snapshots[-1].ballots in (chain.state.snapshots[-1].ballots, ())
+    assert state_of(rebuilt).snapshots[-1].ballots in (state_of(chain).snapshots[-1].ballots, ())
     assert min(asked) >= head - head % 5
 
 
 def state_at(head: int) -> SnapshotState:
     chain = snapshots(A, B, C, epoch_size=5)
     run(chain, head, *(cast for number, cast in VOTES.items() if number <= head))
-    return chain.state
+    return state_of(chain)
 
 
 def test_loaded_snapshots_are_carried_on() -> None:
     headers = headers_of(14, VOTES, (A, B, C))
-    assert resume(state_at(12), 14, 5, headers.__getitem__).state == state_at(14)
-    assert resume(state_at(14), 14, 5, headers.__getitem__).state == state_at(14)
+    assert resume(poa(5), state_at(12), 14, headers.__getitem__).state == state_at(14)
+    assert resume(poa(5), state_at(14), 14, headers.__getitem__).state == state_at(14)
 
 
 def test_snapshots_beyond_the_head_are_forgotten() -> None:
     headers = headers_of(14, VOTES, (A, B, C))
-    resumed = resume(state_at(14), 12, 5, headers.__getitem__)
+    resumed = resume(poa(5), state_at(14), 12, headers.__getitem__)
     assert resumed.state == state_at(12)
 
 
 def test_snapshots_newer_than_their_metadata_are_counted_once() -> None:
     headers = headers_of(14, VOTES, (A, B, C))
     loaded = SnapshotState(state_at(14).snapshots, 11)
-    assert resume(loaded, 14, 5, headers.__getitem__).state == state_at(14)
+    assert resume(poa(5), loaded, 14, headers.__getitem__).state == state_at(14)
 
 
 @pytest.mark.parametrize(
@@ -355,14 +366,14 @@ def test_snapshots_newer_than_their_metadata_are_counted_once() -> None:
 )
 def test_snapshots_that_cannot_be_trusted_are_rebuilt(loaded: SnapshotState) -> None:
     headers = headers_of(14, VOTES, (A, B, C))
-    assert resume(loaded, 14, 5, headers.__getitem__).validators(15) == state_at(14).snapshots[-1].validators
+    assert resume(poa(5), loaded, 14, headers.__getitem__).validators(15) == state_at(14).snapshots[-1].validators
 
 
 def test_a_stored_vote_that_is_none_is_named() -> None:
     headers = headers_of(14, VOTES, (A, B, C))
     headers[13] = headers[13]._replace(nonce=b"\x05" * 8)
     with pytest.raises(BlockRuleError) as raised:
-        resume(None, 14, 5, headers.__getitem__)
+        resume(poa(5), None, 14, headers.__getitem__)
     assert raised.value.number == 13
 
 
@@ -375,7 +386,7 @@ def test_recorded_chains_list_in_every_header_whom_we_expect(
 ) -> None:
     genesis = load_genesis(shared / "golden" / network / "genesis.json")
     chain_headers = headers(network)
-    chain = Snapshots(start_state(chain_headers[0].hash, initial_validators(genesis)), rules_of(genesis).epoch_size)
+    chain = Engine(rules_of(genesis).schedule, start_state(chain_headers[0].hash, initial_validators(genesis)))
     votes = [Vote(*header[:5]) for header in chain_headers[1:] if header.miner != NO_VOTE]
     plan = chain.plan(1, len(chain_headers) - 1, votes, lambda number: chain_headers[number].hash)
     assert [len(segment.validators) for segment in plan.segments] == sizes

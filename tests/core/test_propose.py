@@ -242,13 +242,11 @@ def test_a_seal_of_another_length_is_refused(grown: tuple[Ledger, list[Block]], 
     ("terms", "text"),
     [
         ({"coinbase": bytes(19)}, "^address: expected 20 bytes, found 19$"),
-        ({"validators": [bytes(20), bytes(21)]}, "^address: expected 20 bytes, found 21$"),
-        ({"miner": bytes(72)}, "^address: expected 20 bytes, found 72$"),
+        ({"validators": [bytes(20), bytes(21)]}, "^validator: expected 20 or 68 bytes, found 21$"),
+        ({"miner": bytes(72)}, "^miner: expected 20 bytes, found 72$"),
         ({"nonce": bytes(7)}, "^nonce: expected 8 bytes, found 7$"),
         ({"seconds": -1.0}, "^seconds: expected a number of seconds, found -1$"),
         ({"seconds": float("nan")}, "^seconds: expected a number of seconds, found NaN$"),
-        ({"gas_limit": 1 << 63}, "gas limit as a signed 64-bit number"),
-        ({"timestamp": 1 << 63}, "timestamp as a signed 64-bit number"),
     ],
 )
 def test_terms_that_no_block_can_have_are_refused(

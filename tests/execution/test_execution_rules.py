@@ -136,13 +136,13 @@ class Chain:
         with _core.Chain.open(self.directory.path) as opened:
             opened.start(core_rules(rules), block)
 
-    def restore(self, *blocks: bytes) -> RestoreReport:
+    def restore(self, *blocks: bytes, strict: bool = False) -> RestoreReport:
         last = sealed_header(blocks[-1]) if blocks else None
         metadata = Metadata(last.number, last.hash) if last else Metadata(0, bytes(32))
         archive = FlatArchive(io.BytesIO(encode_metadata(metadata) + b"".join(blocks)), "a.dat")
         with _core.Chain.open(self.directory.path) as chain:
             work = Restore(
-                archive, self.directory, chain, load_genesis(self.genesis), threading.Event(), Silent(), to=None
+                archive, self.directory, chain, load_genesis(self.genesis), threading.Event(), Silent(), strict=strict
             )
             return work.run()
 
@@ -218,11 +218,42 @@ def test_the_good_blocks_before_it_stay(chain: Chain) -> None:
     assert chain.head == 1
 
 
-@pytest.mark.parametrize(("field", "value"), [("bloom", b"\1" * 256), ("timestamp", b"\1"), ("timestamp", b"")])
-def test_what_no_client_checks_is_accepted(field: str, value: bytes, chain: Chain) -> None:
+DOUBTFUL = [("bloom", b"\1" * 256, Rule.LOGS_BLOOM), ("timestamp", b"", Rule.TIMESTAMP_ORDER)]
+
+
+@pytest.mark.parametrize(("field", "value", "rule"), DOUBTFUL)
+def test_what_no_client_checks_is_accepted_with_a_warning(
+    field: str, value: bytes, rule: Rule, chain: Chain, caplog: pytest.LogCaptureFixture
+) -> None:
     """Bloom and time of a header are not checked (§7.1), and an existing chain may have any."""
     block = sealed_block(None, chain.hash, {"state_root": chain.state_root, field: value})
     assert chain.restore(block).head == 1
+    assert f"block 1: {rule.value}: expected" in caplog.text
+
+
+@pytest.mark.parametrize(("field", "value", "rule"), DOUBTFUL)
+def test_what_no_client_checks_is_a_broken_rule_where_that_is_asked_for(
+    field: str, value: bytes, rule: Rule, chain: Chain
+) -> None:
+    first = sealed_block(None, chain.hash, {"state_root": chain.state_root})
+    fields = {"state_root": chain.state_root, field: value}
+    second = sealed_block(summary(first), sealed_header(first).hash, fields)
+    with pytest.raises(BlockRuleError) as refused:
+        chain.restore(first, second, strict=True)
+    assert (refused.value.rule, refused.value.number, refused.value.offset) == (rule, 2, 35 + len(first))
+    assert chain.head == 1
+
+
+def test_many_doubtful_blocks_are_counted_and_not_listed(chain: Chain, caplog: pytest.LogCaptureFixture) -> None:
+    blocks: list[bytes] = []
+    for _ in range(8):
+        parent_hash = sealed_header(blocks[-1]).hash if blocks else chain.hash
+        fields = {"state_root": chain.state_root, "timestamp": b""}
+        blocks.append(sealed_block(summary(blocks[-1]) if blocks else None, parent_hash, fields))
+    assert chain.restore(*blocks).head == 8
+    doubts = [message for message in caplog.messages if "timestamp order" in message]
+    assert len(doubts) == 4
+    assert doubts[-1].endswith("5 more blocks like these: timestamp order")
 
 
 def test_ballots_that_are_open_at_the_end_of_an_epoch_are_closed_under_the_hash_of_its_block(tmp_path: Path) -> None:

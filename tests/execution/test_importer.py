@@ -15,7 +15,8 @@ from polygon_edge.archive.flat import FlatArchive
 from polygon_edge.chain.genesis import load_genesis
 from polygon_edge.chain.genesis_block import core_rules, genesis_block
 from polygon_edge.chain.rules import initial_validators, rules_of
-from polygon_edge.consensus.validators import Snapshots, start_state
+from polygon_edge.consensus.engine import Engine
+from polygon_edge.consensus.validators import start_state
 from polygon_edge.errors import BlockRuleError, DiskFullError, Rule, StoppedBySignalError
 from polygon_edge.execution.importer import Committer, Imported, Importer
 from polygon_edge.execution.pipeline import Limits, PreparedRun
@@ -110,7 +111,7 @@ class Chain:
         self.stop = threading.Event()
         self.imported: list[tuple[int, int]] = []
         self.committer = Committer(self.core, self.on_imported)
-        self.snapshots = Snapshots(start_state(block.hash, initial_validators(genesis)), rules.epoch_size)
+        self.snapshots = Engine(rules.schedule, start_state(block.hash, initial_validators(genesis)))
         self.importer = Importer(
             self.core,
             self.rules,

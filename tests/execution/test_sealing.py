@@ -18,7 +18,8 @@ from polygon_edge.chain.genesis import parse_genesis
 from polygon_edge.chain.genesis_block import core_rules, genesis_block
 from polygon_edge.chain.genesis_file import Ibft, NewChain, Validator, genesis_text
 from polygon_edge.chain.rules import initial_validators, rules_of
-from polygon_edge.consensus.validators import ADD_NONCE, REMOVE_NONCE, Snapshots, start_state
+from polygon_edge.consensus.engine import Engine
+from polygon_edge.consensus.validators import ADD_NONCE, REMOVE_NONCE, start_state
 from polygon_edge.errors import BlockRuleError, DiskFullError, StoppedBySignalError
 from polygon_edge.execution.append import Appender
 from polygon_edge.execution.sealing import LONG_WAIT_BLOCK_TIMES, Sealer, SealingRules
@@ -94,7 +95,7 @@ class Bench:
 
     chain: _core.Chain
     rules: _core.Rules
-    snapshots: Snapshots
+    snapshots: Engine
     clock: Clock
     stop: Stop
     offer: Offer
@@ -148,7 +149,7 @@ def bench_of(chain: _core.Chain, validators: Sequence[_core.EcdsaKey]) -> Bench:
     chain_rules = rules_of(genesis)
     rules = core_rules(chain_rules)
     chain.start(rules, genesis_block(chain_rules, genesis))
-    snapshots = Snapshots(start_state(chain.tip[1], initial_validators(genesis)), chain_rules.epoch_size)
+    snapshots = Engine(chain_rules.schedule, start_state(chain.tip[1], initial_validators(genesis)))
     clock = Clock()
     stop = Stop(clock)
     imported: list[tuple[int, float]] = []

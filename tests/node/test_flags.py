@@ -88,11 +88,11 @@ def test_a_chain_of_another_kind_is_refused_before_anything_is_made(
     poa: Network, command: Command, elsewhere: Path
 ) -> None:
     genesis = json.loads(poa.genesis.read_text())
-    genesis["params"]["engine"]["ibft"]["validator_type"] = "bls"
+    genesis["params"]["engine"] = {"polybft": {}}
     (elsewhere / "genesis.json").write_text(json.dumps(genesis))
     ended = command("server", "--data-dir", "data")
     assert ended.exit_code == 1
-    assert "params.engine.ibft.validator_type" in ended.errors
+    assert "params.engine: expected one of ibft, dev, dummy" in ended.errors
     assert not (elsewhere / "data").exists()
 
 

@@ -35,7 +35,7 @@ LOOPBACK = Address("127.0.0.1", 0)
 STAGES: dict[str, tuple[Any, str]] = {
     "folders": (DataDirectory, "create"),
     "network key": (LocalKeys, "network_key"),
-    "databases": (node, "genesis_block"),
+    "databases": (node, "start_chain"),
     "validator key": (LocalKeys, "validator_key"),
     "pool": (node, "TransactionPool"),
     "gRPC": (OperatorServer, "start"),

@@ -32,14 +32,19 @@ fn records(archive: &str) -> Vec<Bytes> {
     records
 }
 
+fn rules() -> Rules {
+    Rules::new(Generation::G1, 10631, Forks { eip155: Some(0), ..Forks::default() })
+}
+
 fn decode(criterion: &mut Criterion) {
+    let rules = rules();
     let records = records("v0.6.3/poa-ecdsa/full.dat");
     let size = records.iter().map(|record| record.len() as u64).sum();
     let mut group = criterion.benchmark_group("decode");
     group.throughput(Throughput::Bytes(size));
     // A transaction keeps the hash of its bytes: decoding cannot be faster than hashing them.
     group.bench_function("limit: keccak of the transactions", |bencher| {
-        let blocks: Vec<Block> = records.iter().map(|record| Block::decode(record).expect("a block")).collect();
+        let blocks: Vec<Block> = records.iter().map(|record| Block::decode(&rules, record).expect("a block")).collect();
         bencher.iter(|| {
             for transaction in blocks.iter().flat_map(|block| &block.transactions) {
                 black_box(keccak256(&transaction.payload));
@@ -50,7 +55,7 @@ fn decode(criterion: &mut Criterion) {
         bencher.iter(|| records.iter().for_each(|record| drop(black_box(rlp::parse(record)))));
     });
     group.bench_function("Block::decode", |bencher| {
-        bencher.iter(|| records.iter().for_each(|record| drop(black_box(Block::decode(record)))));
+        bencher.iter(|| records.iter().for_each(|record| drop(black_box(Block::decode(&rules, record)))));
     });
     group.finish();
 }
@@ -90,12 +95,7 @@ fn recovery(criterion: &mut Criterion) {
 
 fn prepare(criterion: &mut Criterion) {
     let records = records("v0.6.3/poa-ecdsa/full.dat");
-    let rules = Rules {
-        generation: Generation::G1,
-        chain_id: 10631,
-        forks: Forks { eip155: Some(0), ..Forks::default() },
-        quorum_size_block: 0,
-    };
+    let rules = rules();
     let mut group = criterion.benchmark_group("prepare");
     group.throughput(Throughput::Elements(records.len() as u64));
     group.bench_function("a run of recorded blocks, all cores", |bencher| {

@@ -117,7 +117,7 @@ fn istanbul() -> Rules {
         istanbul: start,
         ..Forks::default()
     };
-    Rules { generation: Generation::G1, chain_id: 100, forks, quorum_size_block: 0 }
+    Rules::new(Generation::G1, 100, forks)
 }
 
 const BLOCK: BlockContext =

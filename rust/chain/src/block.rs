@@ -3,11 +3,11 @@
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 
 use crate::{
-    forks::Generation,
+    forks::{Generation, Rules},
     receipt::Bloom,
     rlp::{self, Item, Items, Kind, RlpError},
     state::EMPTY_ROOT,
-    transaction::Transaction,
+    transaction::{Form, Transaction, hashed_form},
     verify::EMPTY_UNCLES_HASH,
 };
 
@@ -108,26 +108,25 @@ impl Block {
     /// Reads one block record; bytes after it and surplus items are ignored, as Go does.
     ///
     /// Errors: the first malformed item or field, with its offset in `record`.
-    pub fn decode(record: &Bytes) -> Result<Self, RlpError> {
+    pub fn decode(rules: &Rules, record: &Bytes) -> Result<Self, RlpError> {
         let mut parts = rlp::parse(record)?.list("block")?;
         let (header, transactions, uncles) =
             (parts.required("header")?, parts.required("transactions")?, parts.required("uncles")?);
+        let header = Header::decode(&header, record)?;
+        let form = rules.transaction_form(header.number);
         Ok(Self {
-            header: Header::decode(&header, record)?,
-            transactions: transactions
-                .list("transactions")?
-                .map(|item| Transaction::decode_legacy(&item, record))
-                .collect::<Result<_, _>>()?,
+            transactions: Transaction::decode_list(transactions.list("transactions")?, record, form)?,
+            header,
             uncles: uncles.list("uncles")?.map(|item| Header::decode(&item, record)).collect::<Result<_, _>>()?,
         })
     }
 
-    /// Appends the network form of a block without uncles (G1).
+    /// Appends the network form of a block without uncles.
     pub fn put(&self, generation: Generation, out: &mut Vec<u8>) {
         rlp::put_list_with(out, |out| {
             self.header.put(generation, out);
             rlp::put_list_with(out, |out| {
-                self.transactions.iter().for_each(|transaction| out.extend_from_slice(&transaction.payload));
+                self.transactions.iter().for_each(|transaction| transaction.put(out));
             });
             rlp::put_list(out, &[]);
         });
@@ -155,14 +154,12 @@ impl Outline {
     }
 }
 
-/// Appends the stored body: L(L(L(payload, from)...), L()) (§2.7). `senders` is as long as `transactions`.
+/// Appends the stored body: L(L(L([type,] payload, from)...), L()) (§2.7). `senders` is as long as `transactions`.
 pub fn put_stored_body(transactions: &[Transaction], senders: &[Address], out: &mut Vec<u8>) {
     rlp::put_list_with(out, |out| {
         rlp::put_list_with(out, |out| {
             for (transaction, sender) in transactions.iter().zip(senders) {
-                rlp::put_length(out, transaction.payload.len() + 21, 0xc0);
-                out.extend_from_slice(&transaction.payload);
-                rlp::put_bytes(out, sender.as_slice());
+                transaction.put_stored(sender, out);
             }
         });
         rlp::put_list(out, &[]);
@@ -172,28 +169,39 @@ pub fn put_stored_body(transactions: &[Transaction], senders: &[Address], out: &
 /// The transactions of a stored body with their senders as stored; a sender of twenty zero bytes stands for none (§2.7).
 ///
 /// Errors: the first malformed item or field, with its offset in `body`.
-pub fn decode_stored_body(body: &Bytes) -> Result<Vec<(Transaction, Address)>, RlpError> {
+pub fn decode_stored_body(body: &Bytes, form: Form) -> Result<Vec<(Transaction, Address)>, RlpError> {
     let transactions = rlp::parse(body)?.list("body")?.required("transactions")?;
-    let decode = |stored: Item<'_>| {
-        let mut parts = stored.list("stored transaction")?;
-        let (payload, from) = (parts.required("payload")?, parts.required("from")?);
-        Ok((Transaction::decode_legacy(&payload, body)?, from.address("from")?))
-    };
-    transactions.list("transactions")?.map(decode).collect()
+    transactions.list("transactions")?.map(|stored| Transaction::decode_stored(&stored, body, form)).collect()
 }
 
-/// Where in a stored body the transaction stands whose payload hashes to `hash`, none where it does not.
+/// Where in a stored body the transaction with this hash stands, none where it does not.
 ///
+/// The look-up names the block, so that either form of the hash of a typed transaction (§2.5) can be taken for it.
 /// Errors: the body is not of the stored form of §2.7.
 pub fn position_in_stored_body(body: &[u8], hash: &B256) -> Result<Option<usize>, RlpError> {
     let transactions = rlp::parse(body)?.list("body")?.required("transactions")?;
     for (index, stored) in transactions.list("transactions")?.enumerate() {
-        let payload = stored.list("stored transaction")?.required("payload")?;
-        if keccak256(payload.raw) == *hash {
+        let mut parts = stored.list("stored transaction")?;
+        let first = parts.required("payload")?;
+        let found = if first.kind == Kind::Bytes {
+            let (kind, payload) = (first.fixed::<1>("transaction type")?[0], parts.required("payload")?);
+            [false, true].iter().any(|form| keccak256(hashed_form(Some(kind), payload.raw, *form)) == *hash)
+        } else {
+            keccak256(first.raw) == *hash
+        };
+        if found {
             return Ok(Some(index));
         }
     }
     Ok(None)
+}
+
+/// The part of a stored transaction that its network form consists of: all but the sender.
+fn network_part<'a>(stored: &Item<'a>) -> Result<&'a [u8], RlpError> {
+    let mut parts = stored.list("stored transaction")?;
+    let first = parts.required("payload")?;
+    let second = if first.kind == Kind::Bytes { parts.required("payload")?.raw.len() } else { 0 };
+    Ok(&stored.payload[..first.raw.len() + second])
 }
 
 /// The network form of a stored block, not yet written: its header as stored, its body without the senders.
@@ -202,7 +210,7 @@ pub struct NetworkForm<'a> {
     header: &'a [u8],
     transactions: Items<'a>,
     uncles: &'a [u8],
-    /// Bytes of all payloads together.
+    /// Bytes of all payloads and types together.
     payloads: usize,
     /// Bytes of the list's items together.
     content: usize,
@@ -217,7 +225,7 @@ impl<'a> NetworkForm<'a> {
         uncles.list("uncles")?;
         let mut payloads = 0;
         for stored in transactions.clone() {
-            payloads += stored.list("stored transaction")?.required("payload")?.raw.len();
+            payloads += network_part(&stored)?.len();
         }
         let content = header.len() + rlp::encoded_length(payloads) + uncles.raw.len();
         Ok(Self { header, transactions, uncles: uncles.raw, payloads, content })
@@ -235,8 +243,8 @@ impl<'a> NetworkForm<'a> {
         out.extend_from_slice(self.header);
         rlp::put_length(out, self.payloads, 0xc0);
         // Each has a payload: `new` has looked.
-        let payloads = self.transactions.clone().filter_map(|stored| stored.list("stored transaction").ok()?.next());
-        payloads.for_each(|payload| out.extend_from_slice(payload.raw));
+        let parts = self.transactions.clone().filter_map(|stored| network_part(&stored).ok());
+        parts.for_each(|part| out.extend_from_slice(part));
         out.extend_from_slice(self.uncles);
     }
 }
@@ -294,6 +302,8 @@ mod tests {
         }
     }
 
+    const FORM: Form = Form { generation: Generation::G1, hashed_with_type: false };
+
     fn stored(transactions: &[Transaction], senders: &[Address]) -> Bytes {
         let mut body = Vec::new();
         put_stored_body(transactions, senders, &mut body);
@@ -306,12 +316,12 @@ mod tests {
         let senders: Vec<_> = (0..60).map(Address::repeat_byte).collect();
         let body = stored(&transactions, &senders);
         let expected: Vec<_> = transactions.iter().cloned().zip(senders).collect();
-        assert_eq!(decode_stored_body(&body).unwrap(), expected);
+        assert_eq!(decode_stored_body(&body, FORM).unwrap(), expected);
         for (index, (transaction, _)) in expected.iter().enumerate() {
             assert_eq!(position_in_stored_body(&body, &transaction.hash).unwrap(), Some(index));
         }
         assert_eq!(position_in_stored_body(&body, &B256::ZERO).unwrap(), None);
-        assert!(decode_stored_body(&Bytes::from_static(&[0xc3, 0xc1, 0xc0, 0xc0])).is_err());
+        assert!(decode_stored_body(&Bytes::from_static(&[0xc3, 0xc1, 0xc0, 0xc0]), FORM).is_err());
     }
 
     #[test]

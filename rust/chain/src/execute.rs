@@ -1,7 +1,7 @@
-//! Executes the transactions of a block against the state of its parent (§6.1 to §6.3).
+//! Executes the transactions of a block against the state of its parent (§6.1 to §6.4).
 //!
-//! Of generation 3, what came with forks and configuration is not here yet: London fees, dynamic-fee and state
-//! transactions, access lists. Blocks that need them are refused by name, never executed in another way.
+//! Almost every block runs on words without a sign. The few whose header makes the Go client compute with negative
+//! numbers run on words with one (§6.6): the same code, compiled a second time.
 
 use alloy_primitives::{Address, B256, Bytes, U256};
 
@@ -9,10 +9,12 @@ use crate::{
     evm::{
         Machine, Message, Status,
         code::CodeCache,
+        signed::SignedWord,
         table::Table,
         trace::{NoTracer, Tracer},
+        word::Word,
     },
-    forks::{ForkFlags, Generation, Rules},
+    forks::{Generation, Rules},
     journal::Journal,
     receipt::Receipt,
     state::{AccountChange, StateReader},
@@ -21,6 +23,7 @@ use crate::{
 
 mod building;
 mod error;
+mod fees;
 mod genesis;
 mod transaction;
 
@@ -29,6 +32,7 @@ pub use building::{BuiltBlock, Candidate, Fate};
 pub use error::{ExecutionError, TransactionRule};
 pub use genesis::{Deployment, GenesisAccount, genesis_changes};
 
+use fees::GasPrices;
 use transaction::{BlockRun, Envelope};
 
 /// What a block does.
@@ -75,7 +79,8 @@ pub struct CallOutcome {
 #[derive(Debug)]
 pub struct Executor {
     rules: Rules,
-    machine: Machine,
+    machine: Machine<U256>,
+    signed: Machine<SignedWord>,
     codes: CodeCache,
     table: Table,
 }
@@ -92,8 +97,8 @@ impl Executor {
     }
 
     fn with_codes(rules: &Rules, codes: CodeCache) -> Self {
-        let table = Table::new(rules.generation, rules.forks.at(0));
-        Self { rules: rules.clone(), machine: Machine::default(), codes, table }
+        let table = Table::new(rules.generation, rules.flags(0));
+        Self { rules: rules.clone(), machine: Machine::default(), signed: Machine::default(), codes, table }
     }
 
     /// The rules it executes by.
@@ -104,6 +109,7 @@ impl Executor {
     /// Frees the frames, which a deep call has made many and large; analysed code is kept.
     pub fn release_frames(&mut self) {
         self.machine = Machine::default();
+        self.signed = Machine::default();
     }
 
     /// See [`execute_block`].
@@ -114,54 +120,25 @@ impl Executor {
         senders: &[Option<Address>],
         reader: &mut dyn StateReader,
     ) -> Result<BlockOutcome, ExecutionError> {
-        self.execute_block_traced(block, transactions, senders, None, reader, &mut NoTracer)
+        self.execute_block_traced(block, transactions, senders, reader, &mut NoTracer)
     }
 
-    /// As [`Executor::execute_block`], with the staking contract put into the state after the transactions, as a PoS
-    /// fork does at its `deployment` height (§6.11).
-    pub fn execute_block_with_deployment(
-        &mut self,
-        block: &BlockContext,
-        transactions: &[Transaction],
-        senders: &[Option<Address>],
-        deployment: &Deployment,
-        reader: &mut dyn StateReader,
-    ) -> Result<BlockOutcome, ExecutionError> {
-        self.execute_block_traced(block, transactions, senders, Some(deployment), reader, &mut NoTracer)
-    }
-
-    /// As the other two, watched by `tracer`.
+    /// As [`Executor::execute_block`], watched by `tracer`.
     pub fn execute_block_traced<T: Tracer>(
         &mut self,
         block: &BlockContext,
         transactions: &[Transaction],
         senders: &[Option<Address>],
-        deployment: Option<&Deployment>,
         reader: &mut dyn StateReader,
         tracer: &mut T,
     ) -> Result<BlockOutcome, ExecutionError> {
-        let flags = self.prepare(block)?;
-        let mut journal = Journal::new(reader, &mut self.codes);
-        let chain_id = self.rules.chain_id;
-        let mut run = BlockRun::new(&mut self.machine, &self.table, chain_id, block, &mut journal, tracer);
-        let mut receipts = Vec::with_capacity(transactions.len());
-        for (index, transaction) in transactions.iter().enumerate() {
-            let sender = senders.get(index).copied().flatten();
-            let receipt =
-                run.transaction(transaction, sender).map_err(|refusal| refusal.at(index, transaction.hash))?;
-            receipts.push(receipt);
+        self.prepare(block)?;
+        let (rules, table, journal) = (&self.rules, &self.table, Journal::new(reader, &mut self.codes));
+        if is_signed(block) {
+            run_block(&mut self.signed, table, rules, block, transactions, senders, journal, tracer)
+        } else {
+            run_block(&mut self.machine, table, rules, block, transactions, senders, journal, tracer)
         }
-        let gas_used = run.gas_used;
-        if let Some(Deployment { address, account }) = deployment {
-            let index = journal.index(address);
-            let balance = account.balance.unwrap_or_default();
-            journal.deploy(index, &account.code, &account.storage, balance, account.nonce);
-        }
-        if let Some(fault) = journal.take_fault() {
-            let (index, hash) = (transactions.len(), B256::ZERO);
-            return Err(ExecutionError::Fault { index, hash, fault });
-        }
-        Ok(BlockOutcome { receipts, gas_used, changes: journal.into_changes(flags.eip155) })
     }
 
     /// Executes one message on the state that `reader` shows, keeping nothing. The checks of a transaction apply,
@@ -186,56 +163,103 @@ impl Executor {
         tracer: &mut T,
     ) -> Result<CallOutcome, ExecutionError> {
         self.prepare(block)?;
-        let mut journal = Journal::new(reader, &mut self.codes);
-        let sender = journal.index(&message.from);
-        let nonce = journal.nonce(sender);
-        let chain_id = self.rules.chain_id;
-        let mut run = BlockRun::new(&mut self.machine, &self.table, chain_id, block, &mut journal, tracer);
-        let envelope = Envelope {
-            gas: message.gas,
-            gas_price: message.gas_price,
-            message: Message {
-                caller: message.from,
-                to: message.to,
-                value: message.value,
-                input: &message.input,
-                gas: message.gas,
-                nonce,
-            },
-        };
-        let (outcome, gas_used) = run.apply(sender, envelope).map_err(|refusal| refusal.at(0, B256::ZERO))?;
-        Ok(CallOutcome { status: outcome.status, output: outcome.output, gas_used })
+        let (rules, table, journal) = (&self.rules, &self.table, Journal::new(reader, &mut self.codes));
+        if is_signed(block) {
+            run_message(&mut self.signed, table, rules, block, message, journal, tracer)
+        } else {
+            run_message(&mut self.machine, table, rules, block, message, journal, tracer)
+        }
     }
 
     /// Checks what the header asks for and makes the table fit its flags.
-    fn prepare(&mut self, block: &BlockContext) -> Result<ForkFlags, ExecutionError> {
-        let flags = self.rules.forks.at(block.number);
-        let refuse = |rule, expected: &str, found: String| {
-            Err(ExecutionError::Block { number: block.number, rule, expected: expected.into(), found })
-        };
-        for (rule, value) in [
-            ("gas limit as a signed 64-bit number (§6.6)", block.gas_limit),
-            ("timestamp as a signed 64-bit number (§6.6)", block.timestamp),
-        ] {
-            if value >= 1 << 63 {
-                return refuse(rule, "below 2^63", value.to_string());
-            }
-        }
-        if flags.london && self.rules.generation == Generation::G3 {
-            return refuse("fees under london (§6.3)", "a block before london", "london is active".into());
+    fn prepare(&mut self, block: &BlockContext) -> Result<(), ExecutionError> {
+        let flags = self.rules.flags(block.number);
+        if flags.london && self.rules.burn_contract(block.number).is_none() {
+            return Err(ExecutionError::Block {
+                number: block.number,
+                rule: "receiver of the base fee under london (§5.4)",
+                expected: "a burnContract in the genesis file".to_owned(),
+                found: "none".to_owned(),
+            });
         }
         if self.table.flags != flags {
             self.table = Table::new(self.rules.generation, flags);
         }
-        Ok(flags)
+        Ok(())
     }
+}
+
+/// Whether a block brings negative numbers onto the stack: numbers of its header are taken as signed 64-bit (§6.6).
+fn is_signed(block: &BlockContext) -> bool {
+    [block.gas_limit, block.timestamp, block.number].iter().any(|value| *value >= 1 << 63)
+}
+
+#[allow(clippy::too_many_arguments)]
+fn run_block<T: Tracer, W: Word>(
+    machine: &mut Machine<W>,
+    table: &Table,
+    rules: &Rules,
+    block: &BlockContext,
+    transactions: &[Transaction],
+    senders: &[Option<Address>],
+    mut journal: Journal<'_>,
+    tracer: &mut T,
+) -> Result<BlockOutcome, ExecutionError> {
+    let mut run = BlockRun::new(machine, table, rules, block, &mut journal, tracer);
+    let mut receipts = Vec::with_capacity(transactions.len());
+    for (index, transaction) in transactions.iter().enumerate() {
+        let sender = senders.get(index).copied().flatten();
+        let receipt = run.transaction(transaction, sender).map_err(|refusal| refusal.at(index, transaction.hash))?;
+        receipts.push(receipt);
+    }
+    let gas_used = run.gas_used;
+    // §6.11: after the transactions.
+    if let Some(Deployment { address, account }) = rules.deployment(block.number) {
+        let index = journal.index(address);
+        let balance = account.balance.unwrap_or_default();
+        journal.deploy(index, &account.code, &account.storage, balance, account.nonce);
+    }
+    if let Some(fault) = journal.take_fault() {
+        let (index, hash) = (transactions.len(), B256::ZERO);
+        return Err(ExecutionError::Fault { index, hash, fault });
+    }
+    Ok(BlockOutcome { receipts, gas_used, changes: journal.into_changes(table.flags.eip155) })
+}
+
+fn run_message<T: Tracer, W: Word>(
+    machine: &mut Machine<W>,
+    table: &Table,
+    rules: &Rules,
+    block: &BlockContext,
+    message: &CallMessage,
+    mut journal: Journal<'_>,
+    tracer: &mut T,
+) -> Result<CallOutcome, ExecutionError> {
+    let sender = journal.index(&message.from);
+    let nonce = journal.nonce(sender);
+    let mut run = BlockRun::new(machine, table, rules, block, &mut journal, tracer);
+    let envelope = Envelope {
+        gas: message.gas,
+        prices: GasPrices::plain(message.gas_price),
+        pays: rules.generation != Generation::G3,
+        message: Message {
+            caller: message.from,
+            to: message.to,
+            value: message.value,
+            input: &message.input,
+            gas: message.gas,
+            nonce,
+        },
+    };
+    let (outcome, gas_used) = run.apply(sender, envelope).map_err(|refusal| refusal.at(0, B256::ZERO))?;
+    Ok(CallOutcome { status: outcome.status, output: outcome.output, gas_used })
 }
 
 /// Executes one block on the state that `reader` shows, which is the state after its parent.
 ///
 /// `senders` has one entry per transaction; none where the signature does not recover, which makes the block invalid.
-/// Errors: the first transaction that breaks a rule of §6.2, a header value that the client would take as negative
-/// (§6.6), or a failed read. For runs of blocks an [`Executor`] saves the preparation.
+/// Errors: the first transaction that breaks a rule of §6.2 to §6.4, london without a burn contract, or a failed read.
+/// For runs of blocks an [`Executor`] saves the preparation.
 pub fn execute_block(
     rules: &Rules,
     block: &BlockContext,

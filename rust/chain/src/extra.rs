@@ -1,6 +1,8 @@
 //! The IBFT extra data of a header: who validates, who sealed (§3.3).
 
-use alloy_primitives::{Address, Bytes};
+use std::fmt;
+
+use alloy_primitives::{Address, Bytes, hex};
 
 use crate::{
     forks::Generation,
@@ -19,13 +21,16 @@ pub enum ValidatorType {
     Bls,
 }
 
+/// Bytes of a compressed key of BLS validators.
+pub const BLS_KEY: usize = 48;
+
 /// One entry of the validator list.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Validator {
     /// The validator's address.
     pub address: Address,
     /// Compressed G1 point; BLS only.
-    pub bls_public_key: Option<[u8; 48]>,
+    pub bls_public_key: Option<[u8; BLS_KEY]>,
 }
 
 /// Committed seals, of the block itself or of its parent.
@@ -56,6 +61,14 @@ pub struct Extra {
 }
 
 impl Seals {
+    /// The empty form of a type (§3.3).
+    pub fn none(validator_type: ValidatorType) -> Self {
+        match validator_type {
+            ValidatorType::Ecdsa => Self::Ecdsa(Vec::new()),
+            ValidatorType::Bls => Self::Bls { bitmap: Bytes::new(), signature: Bytes::new() },
+        }
+    }
+
     fn decode(item: &Item<'_>, validator_type: ValidatorType, whole: &Bytes) -> Result<Self, RlpError> {
         let mut items = item.list("committed seals")?;
         match validator_type {
@@ -67,6 +80,14 @@ impl Seals {
                 bitmap: whole.slice_ref(items.required("bitmap")?.bytes("bitmap")?),
                 signature: whole.slice_ref(items.required("signature")?.bytes("signature")?),
             }),
+        }
+    }
+
+    /// Like [`Seals::decode`] for the block's own seals: here the Go client reads an empty list as no BLS seals.
+    fn decode_own(item: &Item<'_>, validator_type: ValidatorType, whole: &Bytes) -> Result<Self, RlpError> {
+        match item.list("committed seals")?.next() {
+            None => Ok(Self::none(validator_type)),
+            Some(_) => Self::decode(item, validator_type, whole),
         }
     }
 
@@ -91,6 +112,19 @@ impl Seals {
 }
 
 impl Validator {
+    /// A validator from its address, or from its address and key: 20 or 68 bytes; none for any other number.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (address, key) = bytes.split_first_chunk::<20>()?;
+        let bls_public_key = if key.is_empty() { None } else { Some(key.try_into().ok()?) };
+        Some(Self { address: address.into(), bls_public_key })
+    }
+
+    /// What [`Validator::from_bytes`] reads.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let key = self.bls_public_key.as_ref().map_or(&[][..], |key| key);
+        [self.address.as_slice(), key].concat()
+    }
+
     fn decode(item: &Item<'_>, validator_type: ValidatorType) -> Result<Self, RlpError> {
         match validator_type {
             ValidatorType::Ecdsa => Ok(Self { address: item.address("validator")?, bls_public_key: None }),
@@ -115,11 +149,34 @@ impl Validator {
     }
 }
 
+impl fmt::Display for Validator {
+    /// The address, followed by ":" and the key where there is one, as the Go client writes it (§8).
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.bls_public_key {
+            None => write!(formatter, "{}", self.address),
+            Some(key) => write!(formatter, "{}:0x{}", self.address, hex::encode(key)),
+        }
+    }
+}
+
 impl Extra {
+    /// What an engine without extra data of its own has.
+    pub fn none() -> Self {
+        Self {
+            vanity: [0; VANITY],
+            validators: Vec::new(),
+            proposer_seal: Bytes::new(),
+            committed_seals: Seals::none(ValidatorType::Ecdsa),
+            parent_committed_seals: None,
+            round: None,
+        }
+    }
+
     /// Decodes the extra data of block `number`; parent seals are read above height 1 only.
     ///
     /// `parent_type` is the validator type one height below. Errors: fewer than 32 bytes of vanity, a malformed item;
-    /// offsets count from the start of the extra data.
+    /// offsets count from the start of the extra data. What kills the Go client is an error as well: a round of one to
+    /// seven bytes, and BLS parent seals that are missing or an empty list above height 1 (§3.3).
     pub fn decode(
         extra_data: &Bytes,
         number: u64,
@@ -153,6 +210,14 @@ impl Extra {
         let (validators, proposer_seal, committed_seals) =
             (items.required("validators")?, items.required("proposer seal")?, items.required("committed seals")?);
         let (parent_seals, round) = (items.next(), items.next());
+        let parent_committed_seals = match parent_seals {
+            _ if number <= 1 => None,
+            Some(item) => Some(Seals::decode(&item, parent_type, whole)?),
+            None if parent_type == ValidatorType::Bls => {
+                return Err(top.fail("parent committed seals", "a bitmap and a signature", "none"));
+            }
+            None => None,
+        };
         Ok(Self {
             vanity,
             validators: validators
@@ -160,11 +225,8 @@ impl Extra {
                 .map(|item| Validator::decode(&item, validator_type))
                 .collect::<Result<_, _>>()?,
             proposer_seal: whole.slice_ref(proposer_seal.bytes("proposer seal")?),
-            committed_seals: Seals::decode(&committed_seals, validator_type, whole)?,
-            parent_committed_seals: parent_seals
-                .filter(|_| number > 1)
-                .map(|item| Seals::decode(&item, parent_type, whole))
-                .transpose()?,
+            committed_seals: Seals::decode_own(&committed_seals, validator_type, whole)?,
+            parent_committed_seals,
             round: match (generation, round) {
                 (Generation::G1, _) | (_, None) => None,
                 (_, Some(item)) => decode_round(&item)?,
@@ -179,11 +241,7 @@ impl Extra {
 
     /// What the block hash covers: no proposer seal, empty committed seals, no round (§3.4).
     pub fn filtered(&self, generation: Generation, validator_type: ValidatorType) -> Vec<u8> {
-        let no_seals = match validator_type {
-            ValidatorType::Ecdsa => Seals::Ecdsa(Vec::new()),
-            ValidatorType::Bls => Seals::Bls { bitmap: Bytes::new(), signature: Bytes::new() },
-        };
-        self.encode_under(generation, &[], &no_seals, None)
+        self.encode_under(generation, &[], &Seals::none(validator_type), None)
     }
 
     fn encode_under(

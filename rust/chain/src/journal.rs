@@ -14,10 +14,12 @@ use crate::{
 };
 
 mod account;
+mod amount;
 mod fault;
 mod recent_code;
 mod write;
 
+pub use amount::Amount;
 pub use fault::Fault;
 
 use account::{Entry, Object, Presence, Slot};
@@ -135,6 +137,11 @@ impl<'a> Journal<'a> {
     #[inline]
     fn object_mut(&mut self, account: AccountIndex) -> &mut Object {
         &mut self.entries[account.0 as usize].object
+    }
+
+    /// The address of an account.
+    pub fn address(&self, account: AccountIndex) -> &Address {
+        &self.entries[account.0 as usize].address
     }
 
     /// Remembers the first reason to give the block up.

@@ -6,7 +6,7 @@ use alloy_primitives::{Address, B256, U256};
 
 use crate::{
     block::put_stored_body,
-    execute::{BlockContext, ExecutionError, Executor},
+    execute::{BlockContext, CallMessage, CallOutcome, ExecutionError, Executor},
     forks::Rules,
     journal::Fault,
     receipt::Receipt,
@@ -65,17 +65,29 @@ pub struct Ledger {
     head: Head,
     /// Hashes of the last blocks, the head's last.
     ancestors: VecDeque<B256>,
+    /// The head, where it was executed here.
+    context: Option<BlockContext>,
 }
 
 impl Ledger {
     /// A ledger at `head`; `ancestors` are the hashes of up to 256 last blocks in ascending order, the head's last.
     pub fn new(rules: &Rules, state: StateTrie, head: Head, ancestors: impl IntoIterator<Item = B256>) -> Self {
-        Self { executor: Executor::new(rules), state, head, ancestors: ancestors.into_iter().collect() }
+        let ancestors = ancestors.into_iter().collect();
+        Self { executor: Executor::new(rules), state, head, ancestors, context: None }
     }
 
     /// The last executed block.
     pub fn head(&self) -> &Head {
         &self.head
+    }
+
+    /// Executes a message on the state of the head, in the context of the head under another `coinbase`, keeping nothing;
+    /// none where the head was not executed here, so that its header is in the database.
+    pub fn call(&mut self, coinbase: Address, message: &CallMessage) -> Option<Result<CallOutcome, ExecutionError>> {
+        let context = BlockContext { coinbase, ..self.context? };
+        let (ancestors, head) = (&self.ancestors, self.head.parent.number);
+        let mut reader = self.state.reader(|number| Ok(ancestor(ancestors, head, number)));
+        Some(self.executor.call(&context, message, &mut reader))
     }
 
     /// Reports that the new state of a run is in the database, so that the ledger need not keep it readable.
@@ -151,8 +163,9 @@ impl Ledger {
             self.ancestors.pop_front();
         }
         self.ancestors.push_back(prepared.hash);
+        self.context = Some(context);
         self.head = Head {
-            parent: Parent { number: header.number, hash: prepared.hash, gas_limit: header.gas_limit },
+            parent: Parent::of(prepared),
             state_root,
             total_difficulty: self.head.total_difficulty + U256::from(header.difficulty),
         };
@@ -184,7 +197,9 @@ impl StoredBlock {
         put_stored_body(transactions, &senders, &mut body);
         let mut receipts = Vec::new();
         rlp::put_list_with(&mut receipts, |out| {
-            executed.receipts.iter().for_each(|(receipt, consensus)| receipt.put_stored(consensus, out));
+            for ((receipt, consensus), transaction) in executed.receipts.iter().zip(transactions) {
+                receipt.put_stored(transaction.kind.byte(), consensus, out);
+            }
         });
         Self {
             number: prepared.block.header.number,

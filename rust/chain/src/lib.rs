@@ -6,8 +6,10 @@
 
 pub use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 
+pub mod aggregate;
 pub mod block;
 pub mod bls;
+pub mod doubt;
 pub mod evm;
 pub mod execute;
 pub mod extra;

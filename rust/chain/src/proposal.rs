@@ -8,14 +8,20 @@ use crate::{
     block::{Block, Header},
     execute::{BlockContext, Candidate, ExecutionError, Executor, Fate},
     extra::{Extra, Seals, VANITY, Validator, ValidatorType},
-    forks::Generation,
+    forks::{Engine, Generation, Rules},
     hash,
     rlp::RlpError,
+    run::extra_of,
+    seal::Agreed,
     state::StateError,
     state_trie::StateTrie,
+    transaction::transactions_root,
     trie::ordered_root,
     verify::{EMPTY_UNCLES_HASH, ISTANBUL_DIGEST},
 };
+
+/// Bytes of a candidate with a BLS key: the RLP of both (§3.7).
+const BLS_CANDIDATE: usize = 72;
 
 /// The block that a proposal follows.
 #[derive(Clone, Debug)]
@@ -35,9 +41,9 @@ pub struct Terms {
     pub timestamp: u64,
     /// Gas limit of the block.
     pub gas_limit: u64,
-    /// Validators of the block, in set order.
-    pub validators: Vec<Address>,
-    /// The candidate of a vote, else 20 zero bytes (§3.7).
+    /// Validators of the block, in set order, with keys at a height of BLS validators.
+    pub validators: Vec<Validator>,
+    /// The candidate of a vote, an address or for BLS validators the RLP of address and key; else 20 zero bytes (§3.7).
     pub miner: Bytes,
     /// The direction of a vote, else zero.
     pub nonce: [u8; 8],
@@ -52,6 +58,25 @@ pub enum ProposalError {
     /// The state cannot be read.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The chain has no validators that could seal a block.
+    #[error("engine: expected ibft, whose blocks are sealed, found another")]
+    Engine,
+    /// A validator is not of the type of the block's height.
+    #[error("validator {validator}: expected {expected}, found another")]
+    Validator {
+        /// The first such validator.
+        validator: Validator,
+        /// What the height asks for.
+        expected: &'static str,
+    },
+    /// The miner field is no candidate of the height.
+    #[error("miner: expected {expected} bytes, found {found}")]
+    Miner {
+        /// As many bytes as it may have.
+        expected: &'static str,
+        /// As many as it has.
+        found: usize,
+    },
     /// The extra data of the block before cannot be decoded.
     #[error("extra data of block {number}: {error}")]
     Predecessor {
@@ -92,9 +117,11 @@ impl Proposal {
     where
         F: FnMut(u64) -> Result<B256, StateError>,
     {
-        let generation = executor.rules().generation;
+        let rules = executor.rules().clone();
+        let generation = rules.generation;
         let number = parent.header.number + 1;
-        let extra = unsealed_extra(parent, &terms.validators, generation)?;
+        candidate(&rules, number, &terms.miner)?;
+        let extra = unsealed_extra(&rules, parent, terms.validators)?;
         let context = BlockContext {
             number,
             timestamp: terms.timestamp,
@@ -108,7 +135,6 @@ impl Proposal {
 
         let included = candidates.iter().zip(&built.fates).filter(|(_, fate)| **fate == Fate::Included);
         let transactions: Vec<_> = included.map(|(candidate, _)| candidate.transaction.clone()).collect();
-        let payloads: Vec<&[u8]> = transactions.iter().map(|transaction| transaction.payload.as_ref()).collect();
         let receipts: Vec<Vec<u8>> = built
             .outcome
             .receipts
@@ -125,7 +151,7 @@ impl Proposal {
             uncles_hash: EMPTY_UNCLES_HASH,
             miner: terms.miner,
             state_root,
-            transactions_root: ordered_root(&payloads),
+            transactions_root: transactions_root(&transactions, executor.rules().transaction_form(number)),
             receipts_root: ordered_root(&receipts),
             // §2.6: never filled, and covered by the hash.
             logs_bloom: Box::new([0; 256]),
@@ -139,42 +165,76 @@ impl Proposal {
             nonce: terms.nonce,
             base_fee: 0,
         };
-        let hash = hash::ibft(&header, &extra, generation, ValidatorType::Ecdsa);
+        let hash = hash::ibft(&header, &extra, generation, rules.validator_type(number));
         let block = Block { header, transactions, uncles: Vec::new() };
         Ok(Self { block, hash, fates: built.fates, extra, generation })
     }
 
-    /// The network form of the block under these seals.
-    pub fn record(&self, proposer_seal: Bytes, committed_seals: Vec<Bytes>) -> Vec<u8> {
-        let extra = Extra { proposer_seal, committed_seals: Seals::Ecdsa(committed_seals), ..self.extra.clone() };
+    /// What the committed seals are given over when the block is agreed in `round`, which G1 does not write.
+    pub fn agreed(&self, round: u64) -> Agreed {
+        Agreed { hash: self.hash, round: self.written(round) }
+    }
+
+    /// The validators of the block.
+    pub fn validators(&self) -> &[Validator] {
+        &self.extra.validators
+    }
+
+    /// No seal, in the form of the block's height.
+    pub fn no_seals(&self) -> &Seals {
+        &self.extra.committed_seals
+    }
+
+    /// The network form of the block under these seals, agreed in `round`.
+    pub fn record(&self, proposer_seal: Bytes, committed_seals: Seals, round: u64) -> Vec<u8> {
+        let extra = Extra { proposer_seal, committed_seals, round: self.written(round), ..self.extra.clone() };
         let mut block = self.block.clone();
         block.header.extra_data = extra.encode(self.generation).into();
         let mut out = Vec::new();
         block.put(self.generation, &mut out);
         out
     }
+
+    fn written(&self, round: u64) -> Option<u64> {
+        (self.generation != Generation::G1).then_some(round)
+    }
+}
+
+/// Whether `miner` can be the candidate of a vote in block `number`, or none.
+fn candidate(rules: &Rules, number: u64, miner: &Bytes) -> Result<(), ProposalError> {
+    match (rules.validator_type(number), miner.len()) {
+        (_, 20) | (ValidatorType::Bls, BLS_CANDIDATE) => Ok(()),
+        (ValidatorType::Ecdsa, found) => Err(ProposalError::Miner { expected: "20", found }),
+        (ValidatorType::Bls, found) => Err(ProposalError::Miner { expected: "20 or 72", found }),
+    }
 }
 
 /// Validators and the seals of the block before; block 1 has none to repeat (§3.3).
-fn unsealed_extra(
-    parent: &Predecessor,
-    validators: &[Address],
-    generation: Generation,
-) -> Result<Extra, ProposalError> {
+fn unsealed_extra(rules: &Rules, parent: &Predecessor, validators: Vec<Validator>) -> Result<Extra, ProposalError> {
+    if rules.engine != Engine::Ibft {
+        return Err(ProposalError::Engine);
+    }
     let number = parent.header.number;
-    let kind = ValidatorType::Ecdsa;
+    let kind = rules.validator_type(number + 1);
+    let expected = match kind {
+        ValidatorType::Ecdsa => "an address",
+        ValidatorType::Bls => "an address and a BLS key",
+    };
+    let other = |validator: &&Validator| validator.bls_public_key.is_some() != (kind == ValidatorType::Bls);
+    if let Some(validator) = validators.iter().find(other) {
+        return Err(ProposalError::Validator { validator: *validator, expected });
+    }
     let parent_committed_seals = if number == 0 {
         None
     } else {
-        let extra = Extra::decode(&parent.header.extra_data, number, generation, kind, kind)
-            .map_err(|error| ProposalError::Predecessor { number, error })?;
+        let extra = extra_of(rules, &parent.header).map_err(|error| ProposalError::Predecessor { number, error })?;
         Some(extra.committed_seals)
     };
     Ok(Extra {
         vanity: [0; VANITY],
-        validators: validators.iter().map(|address| Validator { address: *address, bls_public_key: None }).collect(),
+        validators,
         proposer_seal: Bytes::new(),
-        committed_seals: Seals::Ecdsa(Vec::new()),
+        committed_seals: Seals::none(kind),
         parent_committed_seals,
         round: None,
     })

@@ -53,9 +53,11 @@ impl Receipt {
         });
     }
 
-    /// Appends the storage form: L(consensus, contractAddress or 0x80, gasUsed, txHash), around a consensus form.
-    pub fn put_stored(&self, consensus: &[u8], out: &mut Vec<u8>) {
+    /// Appends the storage form: L(consensus, contractAddress or 0x80, gasUsed, txHash), around a consensus form; the
+    /// type of a typed transaction stands before it as a first item.
+    pub fn put_stored(&self, transaction_type: Option<u8>, consensus: &[u8], out: &mut Vec<u8>) {
         rlp::put_list_with(out, |out| {
+            transaction_type.iter().for_each(|byte| rlp::put_bytes(out, &[*byte]));
             out.extend_from_slice(consensus);
             rlp::put_bytes(out, self.contract_address.as_ref().map_or(&[], |address| address.as_slice()));
             rlp::put_u64(out, self.gas_used);
@@ -84,7 +86,12 @@ impl StoredReceipt {
 
     fn decode(item: &Item<'_>, whole: &Bytes) -> Result<Self, RlpError> {
         let mut stored = item.list("stored receipt")?;
-        let mut fields = stored.required("receipt")?.list("receipt")?;
+        let mut first = stored.required("receipt")?;
+        if first.kind == Kind::Bytes {
+            // The type, which stands with the transaction as well.
+            first = stored.required("receipt")?;
+        }
+        let mut fields = first.list("receipt")?;
         let (contract_address, gas_used) = (stored.required("contractAddress")?, stored.required("gasUsed")?);
         let transaction_hash = stored.next().map_or(Ok(B256::ZERO), |hash| hash.hash("txHash"))?;
         let status = fields.required("status")?.bytes("status")?;
@@ -166,13 +173,13 @@ mod tests {
         ]
     }
 
-    fn stored(receipts: &[Receipt]) -> Bytes {
+    fn stored(receipts: &[Receipt], transaction_type: Option<u8>) -> Bytes {
         let mut out = Vec::new();
         rlp::put_list_with(&mut out, |out| {
             for receipt in receipts {
                 let mut consensus = Vec::new();
                 receipt.put_consensus(&mut consensus);
-                receipt.put_stored(&consensus, out);
+                receipt.put_stored(transaction_type, &consensus, out);
             }
         });
         out.into()
@@ -181,17 +188,19 @@ mod tests {
     #[test]
     fn stored_receipts_come_back() {
         let receipts = receipts();
-        let decoded = StoredReceipt::decode_all(&stored(&receipts)).unwrap();
-        assert_eq!(decoded.len(), receipts.len());
-        for (found, expected) in decoded.iter().zip(&receipts) {
-            assert_eq!(&found.receipt, expected);
-            assert_eq!(*found.logs_bloom, expected.bloom());
+        for transaction_type in [None, Some(0x02), Some(0x7f)] {
+            let decoded = StoredReceipt::decode_all(&stored(&receipts, transaction_type)).unwrap();
+            assert_eq!(decoded.len(), receipts.len());
+            for (found, expected) in decoded.iter().zip(&receipts) {
+                assert_eq!(&found.receipt, expected);
+                assert_eq!(*found.logs_bloom, expected.bloom());
+            }
         }
     }
 
     #[test]
     fn stored_receipts_that_are_cut_or_wrong_are_errors() {
-        let whole = stored(&receipts());
+        let whole = stored(&receipts(), None);
         assert!(StoredReceipt::decode_all(&whole.slice(..whole.len() - 1)).is_err());
         assert!(StoredReceipt::decode_all(&Bytes::from_static(&[0xc1, 0xc0])).is_err());
         assert!(StoredReceipt::decode_all(&Bytes::from_static(&[0x80])).is_err());

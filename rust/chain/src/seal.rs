@@ -5,6 +5,21 @@ use alloy_primitives::{B256, keccak256};
 /// Commit code of the IBFT messages, appended to the hash that committed seals sign.
 const COMMIT: u8 = 2;
 
+/// What committed seals are given over: a block in the round in which it was agreed; G1 knows no rounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Agreed {
+    pub hash: B256,
+    pub round: Option<u64>,
+}
+
+impl Agreed {
+    /// What a committed seal signs.
+    pub fn digest(&self) -> B256 {
+        committed_digest(&self.hash, self.round)
+    }
+}
+
 /// What the proposer seal signs: K(block hash).
 pub fn proposer_digest(block_hash: &B256) -> B256 {
     keccak256(block_hash)

@@ -5,12 +5,13 @@ use std::fmt;
 use alloy_primitives::{Address, B256, b256, hex};
 
 use crate::{
+    aggregate::named,
     block::Header,
-    extra::Seals,
-    forks::Rules,
+    extra::{Seals, Validator},
+    forks::{Engine, Rules},
     rlp::RlpError,
-    run::{Prepared, PreparedBlock},
-    seal::quorum,
+    run::{Prepared, PreparedBlock, SealCheck},
+    seal::Agreed,
 };
 
 /// mixHash of every block above genesis (§3.2).
@@ -88,23 +89,33 @@ pub struct Parent {
     pub number: u64,
     pub hash: B256,
     pub gas_limit: u64,
+    /// The round in which it was agreed (G2, G3): the parent seals of the next block are given over it as well.
+    pub round: Option<u64>,
+}
+
+impl Parent {
+    /// `block` as the parent of the next one.
+    pub fn of(block: &PreparedBlock) -> Self {
+        let (header, Agreed { hash, round }) = (&block.block.header, block.agreed());
+        Self { number: header.number, hash, gas_limit: header.gas_limit, round }
+    }
 }
 
 /// The validators of consecutive heights: each set holds from its height up to the next entry's.
 #[derive(Clone, Debug, Default)]
 pub struct ValidatorSets {
-    sets: Vec<(u64, Vec<Address>)>,
+    sets: Vec<(u64, Vec<Validator>)>,
 }
 
 impl ValidatorSets {
-    /// `sets` as (first height, addresses in set order), ascending by height.
-    pub fn new(mut sets: Vec<(u64, Vec<Address>)>) -> Self {
+    /// `sets` as (first height, validators in set order), ascending by height.
+    pub fn new(mut sets: Vec<(u64, Vec<Validator>)>) -> Self {
         sets.sort_by_key(|(from, _)| *from);
         Self { sets }
     }
 
     /// The set of block `number`; empty below the first entry.
-    pub fn at(&self, number: u64) -> &[Address] {
+    pub fn at(&self, number: u64) -> &[Validator] {
         let after = self.sets.partition_point(|(from, _)| *from <= number);
         after.checked_sub(1).map_or(&[], |index| &self.sets[index].1)
     }
@@ -125,10 +136,7 @@ pub fn verify_run(
             Err(error) => Err(Violation::undecodable(Rule::Structure, error)),
         };
         match checked {
-            Ok(PreparedBlock { block, hash, .. }) => {
-                let header = &block.header;
-                parent = Parent { number: header.number, hash: *hash, gas_limit: header.gas_limit };
-            }
+            Ok(block) => parent = Parent::of(block),
             Err(violation) => return (index, Some(violation)),
         }
     }
@@ -141,45 +149,52 @@ fn verify_block(rules: &Rules, block: &PreparedBlock, parent: &Parent, sets: &Va
     expect(Rule::Structure, "uncles", 0, block.block.uncles.len())?;
     expect(Rule::Number, "number", parent.number.wrapping_add(1), number)?;
     expect(Rule::ParentLink, "parentHash", parent.hash, header.parent_hash)?;
-    constants(header, parent)?;
+    constants(rules, header, parent)?;
     expect(Rule::TransactionsRoot, "txRoot", block.transactions_root, header.transactions_root)?;
+    if rules.engine == Engine::Plain {
+        return Ok(());
+    }
     let extra = block.extra.as_ref().map_err(|error| Violation::undecodable(Rule::ExtraData, error))?;
 
     let expected = sets.at(number);
-    let listed: Vec<Address> = extra.validators.iter().map(|validator| validator.address).collect();
-    if listed != expected {
-        return Err(Violation::new(Rule::ValidatorList, "validators", join(expected), join(&listed)));
+    if extra.validators != expected {
+        return Err(Violation::new(Rule::ValidatorList, "validators", join(expected), join(&extra.validators)));
     }
 
-    let legacy = |number: u64| number < rules.quorum_size_block;
-    if number > 1 && extra.parent_committed_seals.as_ref().is_some_and(|seals| !seals.is_empty()) {
+    if let Some(seals) = extra.parent_committed_seals.as_ref().filter(|seals| number > 1 && !seals.is_empty()) {
         let members = sets.at(parent.number);
-        let needed = quorum(members.len(), legacy(parent.number));
-        signed_by_quorum(Rule::ParentSeals, &block.parent_signers, members, needed)?;
+        let needed = rules.quorum(parent.number, members.len());
+        let agreed = Agreed { hash: parent.hash, round: parent.round };
+        signed_by_quorum(Rule::ParentSeals, seals, &block.parent, agreed, members, needed)?;
     }
 
     match block.proposer {
-        Some(proposer) if expected.contains(&proposer) => {}
+        Some(proposer) if is_member(expected, &proposer) => {}
         Some(proposer) => {
             return Err(Violation::new(Rule::ProposerSeal, "signer", "a validator of this block", proposer));
         }
         None => return Err(Violation::new(Rule::ProposerSeal, "seal", "a signature that recovers", length(extra))),
     }
 
-    if matches!(&extra.committed_seals, Seals::Bls { .. }) {
-        return Err(Violation::new(Rule::CommittedSeals, "seals", "ECDSA seals", "a BLS aggregate"));
-    }
-    let needed = quorum(expected.len(), legacy(number));
-    signed_by_quorum(Rule::CommittedSeals, &block.committed_signers, expected, needed)
+    let needed = rules.quorum(number, expected.len());
+    let (seals, agreed) = (&extra.committed_seals, block.agreed());
+    signed_by_quorum(Rule::CommittedSeals, seals, &block.committed, agreed, expected, needed)
 }
 
 /// Every rule on a header that needs nothing but itself and its parent (§3.2, §3.7, §6.10).
-fn constants(header: &Header, parent: &Parent) -> Result<(), Violation> {
-    let rule = Rule::Constants;
-    expect(rule, "mixHash", ISTANBUL_DIGEST, header.mix_hash)?;
+///
+/// Where nobody seals, the fields that sealing gives a meaning are free; so is the nonce of a block that cannot vote.
+fn constants(rules: &Rules, header: &Header, parent: &Parent) -> Result<(), Violation> {
+    let (rule, sealed) = (Rule::Constants, rules.engine == Engine::Ibft);
+    if sealed {
+        expect(rule, "mixHash", ISTANBUL_DIGEST, header.mix_hash)?;
+    }
     expect(rule, "sha3Uncles", EMPTY_UNCLES_HASH, header.uncles_hash)?;
-    expect(rule, "difficulty", header.number, header.difficulty)?;
-    if header.nonce != [0; 8] && header.nonce != [0xff; 8] {
+    if sealed {
+        expect(rule, "difficulty", header.number, header.difficulty)?;
+    }
+    let votes = sealed && !rules.proof_of_stake(header.number);
+    if votes && header.nonce != [0; 8] && header.nonce != [0xff; 8] {
         let found = format!("0x{}", hex::encode(header.nonce));
         return Err(Violation::new(rule, "nonce", "0x0000000000000000 or 0xffffffffffffffff", found));
     }
@@ -195,28 +210,62 @@ fn constants(header: &Header, parent: &Parent) -> Result<(), Violation> {
     Ok(())
 }
 
+/// Holds seals over `agreed` to the members of a set and to their quorum; `check` is what is known of them already.
 fn signed_by_quorum(
     rule: Rule,
-    signers: &[Option<Address>],
-    members: &[Address],
+    seals: &Seals,
+    check: &SealCheck,
+    agreed: Agreed,
+    members: &[Validator],
     needed: usize,
 ) -> Result<(), Violation> {
+    let late;
+    let check = if check.is_of(agreed, members) {
+        check
+    } else {
+        late = SealCheck::now(seals, agreed, members);
+        &late
+    };
+    let few = |found: usize| Violation::new(rule, "seals", format!("at least {needed}"), found);
+    match (check, seals) {
+        (SealCheck::Recovered { signers, .. }, _) => {
+            distinct_members(rule, signers, members)?;
+            if signers.is_empty() || signers.len() < needed { Err(few(signers.len())) } else { Ok(()) }
+        }
+        (SealCheck::Verified { outcome, .. }, Seals::Bls { bitmap, signature }) => {
+            let signers = if signature.is_empty() { 0 } else { named(bitmap, members.len()).count() };
+            if signers == 0 || signers < needed {
+                return Err(few(signers));
+            }
+            outcome.as_ref().map_err(|fault| {
+                let (what, expected, found) = fault.describe();
+                Violation::new(rule, what, expected, found)
+            })?;
+            Ok(())
+        }
+        // Nothing that was looked at is of another kind than the seals.
+        (SealCheck::Pending | SealCheck::Verified { .. }, _) => Err(few(0)),
+    }
+}
+
+fn distinct_members(rule: Rule, signers: &[Option<Address>], members: &[Validator]) -> Result<(), Violation> {
     for (index, signer) in signers.iter().enumerate() {
         let what = format!("seal {index}");
         let Some(signer) = signer else {
             return Err(Violation::new(rule, what, "a signature that recovers", "none"));
         };
-        if !members.contains(signer) {
+        if !is_member(members, signer) {
             return Err(Violation::new(rule, what, "a validator's", signer));
         }
         if signers[..index].contains(&Some(*signer)) {
             return Err(Violation::new(rule, what, "one seal of each validator", format!("a second of {signer}")));
         }
     }
-    if signers.is_empty() || signers.len() < needed {
-        return Err(Violation::new(rule, "seals", format!("at least {needed}"), signers.len()));
-    }
     Ok(())
+}
+
+fn is_member(members: &[Validator], address: &Address) -> bool {
+    members.iter().any(|member| member.address == *address)
 }
 
 fn expect<T: PartialEq + fmt::Display>(rule: Rule, what: &str, expected: T, found: T) -> Result<(), Violation> {
@@ -224,10 +273,10 @@ fn expect<T: PartialEq + fmt::Display>(rule: Rule, what: &str, expected: T, foun
 }
 
 /// Names a set of validators, of a hostile list as many as anybody reads.
-fn join(addresses: &[Address]) -> String {
+fn join(validators: &[Validator]) -> String {
     const NAMED: usize = 100;
-    let named = addresses.iter().take(NAMED).map(Address::to_string).collect::<Vec<_>>().join(", ");
-    match addresses.len().checked_sub(NAMED) {
+    let named = validators.iter().take(NAMED).map(Validator::to_string).collect::<Vec<_>>().join(", ");
+    match validators.len().checked_sub(NAMED) {
         None | Some(0) => format!("[{named}]"),
         Some(more) => format!("[{named} and {more} more]"),
     }

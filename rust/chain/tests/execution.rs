@@ -8,8 +8,8 @@ use alloy_primitives::{Address, B256, Bytes, U256, address, keccak256};
 use polygon_edge_chain::{
     evm::{Status, frame::Failure},
     execute::{
-        BlockContext, CallMessage, CallOutcome, Deployment, ExecutionError, Executor, GenesisAccount, TransactionRule,
-        call, execute_block, genesis_changes,
+        BlockContext, BlockOutcome, CallMessage, CallOutcome, Deployment, ExecutionError, GenesisAccount,
+        TransactionRule, call, execute_block, genesis_changes,
     },
     forks::{Forks, Generation, Rules},
     journal::Fault,
@@ -72,7 +72,7 @@ fn rules(generation: Generation, eip150: bool) -> Rules {
         byzantium: Some(0),
         ..Forks::default()
     };
-    Rules { generation, chain_id: 100, forks, quorum_size_block: 0 }
+    Rules::new(generation, 100, forks)
 }
 
 fn block() -> BlockContext {
@@ -126,23 +126,19 @@ fn the_stack_holds_1024_items_and_no_more() {
 }
 
 #[test]
-fn what_makes_the_go_client_panic_is_refused_and_later_generations_carry_on() {
+fn what_makes_the_go_client_crash_has_the_result_that_its_rules_imply() {
     // RETURNDATACOPY of nothing to offset 64 of an empty memory.
-    let code = [0x60, 0, 0x60, 0, 0x60, 64, 0x3e];
-    let Err(ExecutionError::Fault { fault, .. }) = run(&code, Generation::G1, true) else { panic!("not refused") };
-    assert_eq!(fault, Fault::ReturnDataCopyPanics { offset: 64, length: 0 });
-    assert_eq!(run(&code, Generation::G3, true).unwrap().status, Status::Success);
-}
-
-#[test]
-fn later_precompiles_are_plain_accounts_in_g1_and_refused_after_it() {
-    // STATICCALL of 0x2020.
-    let code = [0x60, 0, 0x60, 0, 0x60, 0, 0x60, 0, 0x61, 0x20, 0x20, 0x5a, 0xfa];
-    assert_eq!(run(&code, Generation::G1, true).unwrap().status, Status::Success);
-    assert!(matches!(
-        run(&code, Generation::G3, true),
-        Err(ExecutionError::Fault { fault: Fault::UnknownPrecompile(_), .. })
-    ));
+    for generation in [Generation::G1, Generation::G2, Generation::G3] {
+        let outcome = run(&[0x60, 0, 0x60, 0, 0x60, 64, 0x3e], generation, true).unwrap();
+        assert_eq!(outcome.status, Status::Success);
+    }
+    // The identity precompile returns four bytes to no place at offset 2^40, and its size is asked for.
+    let code = [
+        0x60, 0, 0x65, 1, 0, 0, 0, 0, 0, 0x60, 4, 0x60, 0, 0x60, 4, 0x5a, 0xfa, 0x50, 0x3d, 0x60, 0, 0x52, 0x60, 32,
+        0x60, 0, 0xf3,
+    ];
+    let outcome = run(&code, Generation::G1, true).unwrap();
+    assert_eq!((outcome.status, outcome.output.last()), (Status::Success, Some(&4)));
 }
 
 #[test]
@@ -178,15 +174,6 @@ fn a_failed_read_is_told_as_such_whatever_rule_it_would_break() {
             panic!("{broken}: {result:?}")
         };
         assert_eq!(hash, B256::repeat_byte(9));
-    }
-}
-
-#[test]
-fn values_of_two_to_the_63_are_refused_by_name() {
-    for context in [BlockContext { gas_limit: 1 << 63, ..block() }, BlockContext { timestamp: u64::MAX, ..block() }] {
-        let result = execute_block(&rules(Generation::G1, true), &context, &[], &[], &mut Accounts::default());
-        let Err(ExecutionError::Block { number: 300, rule, .. }) = result else { panic!("{result:?}") };
-        assert!(rule.contains("§6.6"));
     }
 }
 
@@ -285,11 +272,14 @@ fn a_deployment_fills_an_empty_address_and_only_replaces_code_elsewhere() {
     };
     let deploy = |address, transactions: &[Transaction]| {
         let deployment = Deployment { address, account: account.clone() };
-        let mut executor = Executor::new(&rules(Generation::G1, true));
+        let rules = Rules { deployments: vec![(300, deployment)], ..rules(Generation::G1, true) };
         let senders = vec![Some(SENDER); transactions.len()];
         let mut state = Accounts::with(1_000_000, &[1]);
-        let outcome =
-            executor.execute_block_with_deployment(&block(), transactions, &senders, &deployment, &mut state).unwrap();
+        let outcome = execute_block(&rules, &block(), transactions, &senders, &mut state).unwrap();
+        let later = BlockContext { number: 301, ..block() };
+        let after =
+            execute_block(&rules, &later, transactions, &senders, &mut Accounts::with(1_000_000, &[1])).unwrap();
+        assert!(after.changes.iter().all(|change| change.code.is_none()));
         outcome.changes.into_iter().find(|change| change.address == address).unwrap()
     };
     let empty = Address::repeat_byte(7);
@@ -304,4 +294,205 @@ fn a_deployment_fills_an_empty_address_and_only_replaces_code_elsewhere() {
         assert_eq!(change.account.unwrap().code_hash, keccak256([0x5b]));
         assert_eq!(change.code, Some(Bytes::from_static(&[0x5b])));
     }
+}
+
+#[test]
+fn a_block_without_burn_contract_under_london_is_refused_by_name() {
+    let mut rules = rules(Generation::G3, true);
+    rules.forks.london = Some(300);
+    let execute = |rules: &Rules, number| {
+        execute_block(rules, &BlockContext { number, ..block() }, &[], &[], &mut Accounts::default())
+    };
+    let Err(ExecutionError::Block { number: 300, rule, .. }) = execute(&rules, 300) else { panic!("not refused") };
+    assert!(rule.contains("§5.4"));
+    assert!(execute(&rules, 299).is_ok());
+    // A generation that does not know london has no burn contract either.
+    rules.generation = Generation::G2;
+    assert!(execute(&rules, 300).is_ok());
+}
+
+#[test]
+fn each_generation_has_its_way_with_what_exceeds_block_and_balance() {
+    let one = |generation, transaction: Transaction| {
+        let context = BlockContext { gas_limit: 30_000, ..block() };
+        let mut state = Accounts::with(50_000, &[]);
+        execute_block(&rules(generation, true), &context, &[transaction], &[Some(SENDER)], &mut state)
+    };
+    for generation in [Generation::G1, Generation::G2] {
+        let outcome = one(generation, transfer(0, 30_001, 0)).unwrap();
+        assert!(!outcome.receipts[0].success && outcome.changes.is_empty());
+    }
+    let Err(ExecutionError::Transaction { rule, .. }) = one(Generation::G3, transfer(0, 30_001, 0)) else {
+        panic!("accepted")
+    };
+    assert_eq!(rule, TransactionRule::BlockGasLimit);
+    // Value above the balance: no block in G1, a failed transaction after it.
+    assert!(one(Generation::G1, transfer(0, 21_000, 9_000)).is_err());
+    for generation in [Generation::G2, Generation::G3] {
+        let outcome = one(generation, transfer(0, 21_000, 9_000)).unwrap();
+        assert!(!outcome.receipts[0].success);
+        assert_eq!(outcome.gas_used, 21_000);
+    }
+}
+
+#[test]
+fn the_last_nonce_wraps_fails_the_creation_or_breaks_the_block() {
+    let one = |generation, to| {
+        let mut state = Accounts::with(1_000_000, &[]);
+        state.accounts.get_mut(&SENDER).unwrap().nonce = u64::MAX;
+        let transaction = Transaction { to, ..transfer(u64::MAX, 60_000, 0) };
+        execute_block(&rules(generation, true), &block(), &[transaction], &[Some(SENDER)], &mut state)
+    };
+    let nonce = |outcome: &BlockOutcome| {
+        outcome.changes.iter().find(|change| change.address == SENDER).unwrap().account.unwrap().nonce
+    };
+    for generation in [Generation::G1, Generation::G2] {
+        for to in [None, Some(FEES)] {
+            let outcome = one(generation, to).unwrap();
+            assert!(outcome.receipts[0].success);
+            assert_eq!(nonce(&outcome), 0);
+        }
+    }
+    let outcome = one(Generation::G3, None).unwrap();
+    assert!(!outcome.receipts[0].success);
+    assert_eq!((outcome.gas_used, nonce(&outcome)), (60_000, u64::MAX));
+    let Err(ExecutionError::Transaction { rule, .. }) = one(Generation::G3, Some(FEES)) else { panic!("accepted") };
+    assert_eq!(rule, TransactionRule::LastNonce);
+}
+
+const SYSTEM: Address = address!("fffffffffffffffffffffffffffffffffffffffe");
+
+#[test]
+fn a_state_transaction_pays_nothing_and_is_held_to_its_form() {
+    let good = Transaction {
+        kind: Type::State,
+        gas_price: U256::ZERO,
+        from: Some(SYSTEM),
+        to: Some(CONTRACT),
+        ..transfer(77, 1_000_000, 0)
+    };
+    let one = |transaction: Transaction| {
+        let sender = transaction.from;
+        execute_block(
+            &rules(Generation::G2, true),
+            &block(),
+            &[transaction],
+            &[sender],
+            &mut Accounts::with(0, &[0x00]),
+        )
+    };
+    let outcome = one(good.clone()).unwrap();
+    assert!(outcome.receipts[0].success);
+    assert_eq!(outcome.gas_used, 21_000);
+    let caller = outcome.changes.iter().find(|change| change.address == SYSTEM).unwrap();
+    assert_eq!(caller.account.unwrap().nonce, 1, "raised, though not looked at");
+    for bad in [
+        Transaction { gas_price: U256::from(1), ..good.clone() },
+        Transaction { gas: 999_999, ..good.clone() },
+        Transaction { from: Some(SENDER), ..good.clone() },
+        Transaction { to: None, ..good.clone() },
+        Transaction { to: Some(Address::ZERO), ..good },
+    ] {
+        let Err(ExecutionError::Transaction { rule, .. }) = one(bad) else { panic!("accepted") };
+        assert_eq!(rule, TransactionRule::State);
+    }
+}
+
+fn dynamic_fee(tip: Option<u64>, cap: Option<u64>) -> Transaction {
+    let [gas_tip_cap, gas_fee_cap] = [tip, cap].map(|cap| cap.map(U256::from));
+    let kind = Type::DynamicFee { chain_id: U256::ZERO, gas_tip_cap, gas_fee_cap };
+    Transaction { kind, gas_price: U256::ZERO, ..transfer(0, 21_000, 0) }
+}
+
+/// Balances after a block with one dynamic fee: of its sender, the proposer, the burn contract.
+fn after_dynamic_fee(fixed: bool, base_fee: u64, transaction: Transaction) -> Result<[u64; 3], ExecutionError> {
+    let burn = Address::repeat_byte(0xb0);
+    let mut rules = rules(Generation::G3, true);
+    (rules.forks.london, rules.forks.london_fix) = (Some(0), fixed.then_some(0));
+    rules.burn_contracts = vec![(0, burn)];
+    let context = BlockContext { base_fee, ..block() };
+    let mut state = Accounts::with(10_000_000, &[]);
+    let outcome = execute_block(&rules, &context, &[transaction], &[Some(SENDER)], &mut state)?;
+    Ok([SENDER, FEES, burn].map(|address| {
+        let change = outcome.changes.iter().find(|change| change.address == address);
+        change.map_or(0, |change| change.account.unwrap().balance.to())
+    }))
+}
+
+#[test]
+fn fees_of_london_without_a_base_fee_burn_or_mint_coins() {
+    // Before the fix the sender loses the whole cap, the proposer gets the tip; from it on nobody pays the tip.
+    assert_eq!(after_dynamic_fee(false, 0, dynamic_fee(Some(3), Some(10))), Ok([10_000_000 - 210_000, 63_000, 0]));
+    assert_eq!(after_dynamic_fee(true, 0, dynamic_fee(Some(3), Some(10))), Ok([10_000_000, 63_000, 0]));
+    assert_eq!(after_dynamic_fee(true, 0, transfer(0, 21_000, 0)), Ok([10_000_000 - 42_000, 42_000, 0]));
+}
+
+#[test]
+fn fees_of_london_with_a_base_fee_go_to_proposer_and_burn_contract() {
+    // Before the fix the whole cap is paid, from it on base fee and tip.
+    for (fixed, price) in [(false, 10), (true, 8)] {
+        let transaction = dynamic_fee(Some(3), Some(10));
+        let expected = [10_000_000 - 21_000 * price, 63_000, 105_000];
+        assert_eq!(after_dynamic_fee(fixed, 5, transaction), Ok(expected), "{fixed}");
+    }
+    // Without caps nothing is asked: the proposer's balance of zero falls below it, and is its absolute value then.
+    for fixed in [false, true] {
+        let transaction = dynamic_fee(Some(0), Some(0));
+        assert_eq!(after_dynamic_fee(fixed, 5, transaction), Ok([10_000_000, 105_000, 105_000]), "{fixed}");
+    }
+}
+
+#[test]
+fn each_rule_of_caps_names_itself() {
+    let refused = |transaction| match after_dynamic_fee(true, 5, transaction) {
+        Err(ExecutionError::Transaction { rule, .. }) => rule,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(refused(dynamic_fee(Some(1), None)), TransactionRule::FeeCapWidth);
+    assert_eq!(refused(dynamic_fee(None, Some(9))), TransactionRule::TipCapWidth);
+    assert_eq!(refused(dynamic_fee(Some(10), Some(9))), TransactionRule::TipCap);
+    assert_eq!(refused(dynamic_fee(Some(1), Some(4))), TransactionRule::FeeCap);
+    assert_eq!(refused(transfer(0, 21_000, 0)), TransactionRule::FeeCap);
+    assert_eq!(refused(dynamic_fee(Some(1_000_000), Some(1_000_000))), TransactionRule::GasFunds);
+    // Before the fix, a legacy transaction is not asked.
+    assert!(after_dynamic_fee(false, 5, transfer(0, 21_000, 0)).is_ok());
+}
+
+#[test]
+fn a_call_of_the_last_generation_need_not_pay_for_its_gas() {
+    let message = CallMessage { gas_price: U256::from(1), ..message(100_000) };
+    let call = |generation| call(&rules(generation, true), &block(), &message, &mut Accounts::with(0, &[0x00]));
+    assert!(call(Generation::G1).is_err());
+    assert_eq!(call(Generation::G3).unwrap().status, Status::Success);
+}
+
+#[test]
+fn a_gas_limit_from_two_to_the_63_on_is_a_negative_number() {
+    // GASLIMIT, PUSH 0, LT: is zero less than it? Then the same against the number itself, stored and loaded again.
+    let less = [0x45, 0x60, 0, 0x10, 0x60, 0, 0x52, 0x60, 32, 0x60, 0, 0xf3];
+    let stored = [0x45, 0x60, 0, 0x52, 0x60, 32, 0x60, 0, 0xf3];
+    for (gas_limit, is_positive, magnitude) in
+        [((1 << 63) - 1, 1, (1u64 << 63) - 1), (1 << 63, 0, 1 << 63), (u64::MAX, 0, 1), (u64::MAX - 4, 0, 5)]
+    {
+        let context = BlockContext { gas_limit, ..block() };
+        let rules = rules(Generation::G1, true);
+        let run = |code: &[u8]| call(&rules, &context, &message(1 << 30), &mut Accounts::with(0, code)).unwrap().output;
+        assert_eq!(U256::from_be_slice(&run(&less)), U256::from(is_positive), "{gas_limit}");
+        assert_eq!(U256::from_be_slice(&run(&stored)), U256::from(magnitude), "{gas_limit}");
+    }
+}
+
+#[test]
+fn a_negative_value_moves_coins_backwards() {
+    // CALL with GASLIMIT as value, which is -5, to an account with two wei: it is left with three.
+    let code = [0x60, 0, 0x60, 0, 0x60, 0, 0x60, 0, 0x45, 0x60, 0xfe, 0x5a, 0xf1, 0x00];
+    let mut state = Accounts::with(1_000_000, &code);
+    state.accounts.insert(FEES, Account { balance: U256::from(2), ..Account::default() });
+    let context = BlockContext { gas_limit: u64::MAX - 4, coinbase: Address::repeat_byte(0xcb), ..block() };
+    let transaction = Transaction { to: Some(CONTRACT), ..transfer(0, 100_000, 0) };
+    let rules = rules(Generation::G1, true);
+    let outcome = execute_block(&rules, &context, &[transaction], &[Some(SENDER)], &mut state).unwrap();
+    let balance =
+        |address| outcome.changes.iter().find(|change| change.address == address).unwrap().account.unwrap().balance;
+    assert_eq!((balance(FEES), balance(CONTRACT)), (U256::from(3), U256::from(5)));
 }

@@ -7,6 +7,7 @@ use polygon_edge_chain::{
     Address, B256, Bytes, U256,
     block::{Block, Header},
     execute::{BlockContext, Candidate, Executor, Fate, GenesisAccount, genesis_changes},
+    extra::{Seals, Validator},
     forks::{Forks, Generation, Rules},
     genesis::GenesisFields,
     hash,
@@ -14,7 +15,7 @@ use polygon_edge_chain::{
     rlp,
     state::{EMPTY_ROOT, NodeSource, StateError},
     state_trie::{NewState, StateTrie, TrieOptions},
-    transaction::Transaction,
+    transaction::{Form, Transaction},
 };
 use proptest::prelude::*;
 
@@ -22,6 +23,8 @@ const COINBASE: Address = Address::repeat_byte(0xcb);
 const COUNTER: Address = Address::repeat_byte(0xc0);
 const DESTRUCTIBLE: Address = Address::repeat_byte(0xde);
 const FAULTY: Address = Address::repeat_byte(0xfa);
+/// Has 2^256-1 wei.
+const FULL: Address = Address::repeat_byte(0xff);
 const SENDERS: [Address; 3] = [Address::repeat_byte(1), Address::repeat_byte(2), Address::repeat_byte(3)];
 const FILLERS: u8 = 21;
 const JUNK_SENDERS: u8 = 40;
@@ -62,7 +65,7 @@ fn destructible() -> Vec<u8> {
     vec![0x36, 0x15, 0x60, 7, 0x57, 0x33, 0xff, 0x5b, 0x60, 1, 0x60, 0, 0x55]
 }
 
-/// Writes, logs, calls the counter, reads the code of many accounts, then does what makes the Go client panic.
+/// Writes, logs, calls the counter, reads the code of many accounts, then pays where no more can be held.
 fn faulty() -> Vec<u8> {
     let mut code = vec![0x60, 1, 0x60, 5, 0x55, 0x60, 0, 0x60, 0, 0xa0];
     code.extend([0x60, 0, 0x60, 0, 0x60, 0, 0x60, 0, 0x60, 0]);
@@ -72,8 +75,9 @@ fn faulty() -> Vec<u8> {
         code.extend(push_address(&filler(index)));
         code.extend([0x3b, 0x50]);
     }
-    // RETURNDATACOPY of nothing to an offset beyond the memory.
-    code.extend([0x60, 0, 0x60, 0, 0x61, 0xff, 0xff, 0x3e]);
+    code.extend([0x60, 0, 0x60, 0, 0x60, 0, 0x60, 0, 0x60, 1]);
+    code.extend(push_address(&FULL));
+    code.extend([0x5a, 0xf1]);
     code
 }
 
@@ -96,13 +100,14 @@ impl World {
             istanbul: Some(0),
             ..Forks::default()
         };
-        let rules = Rules { generation: Generation::G1, chain_id: 100, forks, quorum_size_block: 0 };
+        let rules = Rules::new(Generation::G1, 100, forks);
         let rich = |balance: u64| GenesisAccount { balance: Some(U256::from(balance)), ..GenesisAccount::default() };
         let contract = |code: Vec<u8>| GenesisAccount { nonce: 1, code: code.into(), ..GenesisAccount::default() };
         let mut alloc = vec![
             (COUNTER, contract(counter())),
             (DESTRUCTIBLE, contract(destructible())),
-            (FAULTY, contract(faulty())),
+            (FAULTY, GenesisAccount { balance: Some(U256::from(1)), ..contract(faulty()) }),
+            (FULL, GenesisAccount { balance: Some(U256::MAX), ..GenesisAccount::default() }),
         ];
         alloc.extend(SENDERS.map(|sender| (sender, rich(1 << 50))));
         alloc.extend((0..FILLERS).map(|index| (filler(index), contract(vec![0, index]))));
@@ -135,7 +140,7 @@ impl World {
             coinbase: COINBASE,
             timestamp: 1000,
             gas_limit,
-            validators: vec![COINBASE],
+            validators: vec![Validator { address: COINBASE, bls_public_key: None }],
             miner: Bytes::from_static(&[0; 20]),
             nonce: [0; 8],
         };
@@ -190,7 +195,8 @@ fn candidate(sender: Option<Address>, nonce: u64, gas_price: u64, gas: u64, to: 
         }
     });
     let whole = Bytes::from(payload);
-    let transaction = Transaction::decode_legacy(&rlp::parse(&whole).unwrap(), &whole).unwrap();
+    let transaction =
+        Transaction::decode_submitted(&whole, Form { generation: Generation::G1, hashed_with_type: false }).unwrap();
     Candidate { transaction, sender }
 }
 
@@ -255,10 +261,9 @@ impl Junk {
             }
             Self::TooLarge => (by_failing(0, gas_limit + 1, COUNTER, 0), Fate::TooLarge),
             Self::NoSender => (candidate(None, 0, 1, GAS, COUNTER, 0), failed("invalid sender")),
-            Self::Fault => (
-                by_failing(1, GAS, FAULTY, 3),
-                failed("RETURNDATACOPY of length 0 to offset 65535 beyond the memory of 0 bytes (§6.7.7)"),
-            ),
+            Self::Fault => {
+                (by_failing(1, GAS, FAULTY, 3), failed(&format!("the balance of {FULL} would exceed 2^256-1")))
+            }
         }
     }
 }
@@ -447,8 +452,8 @@ fn an_executor_builds_the_same_block_again() {
     let second = world.build_by(&mut executor, &candidates, 1 << 30, &mut never());
     assert_eq!(first.hash, second.hash);
     let seal = Bytes::from(vec![7; 65]);
-    let record = Bytes::from(first.record(seal.clone(), vec![seal]));
-    let block = Block::decode(&record).unwrap();
+    let record = Bytes::from(first.record(seal.clone(), Seals::Ecdsa(vec![seal]), 0));
+    let block = Block::decode(&world.rules, &record).unwrap();
     assert_eq!(block.transactions, first.block.transactions);
     assert_ne!(block.header.extra_data, first.block.header.extra_data);
     let unsealed = Header { extra_data: first.block.header.extra_data.clone(), ..block.header };

@@ -7,7 +7,6 @@ use polygon_edge_chain::{
     block::Header,
     evm::Status,
     execute::{self, BlockContext, CallMessage, ExecutionError, Executor},
-    extra::ValidatorType,
     forks::Rules,
     journal::Fault,
     run,
@@ -70,13 +69,12 @@ pub(crate) fn canonical_hash(blocks: &BlockReader, number: u64) -> Result<B256, 
     Ok(hash.unwrap_or_default())
 }
 
-/// Receiver of fees: who sealed the block. Nobody sealed block 0; there it is the genesis file's `coinbase`.
+/// Receiver of fees, as when the block was executed. Nobody sealed block 0; there it is the genesis file's `coinbase`.
 fn coinbase(header: &Header, hash: &B256, rules: &Rules) -> Option<Address> {
     if header.number == 0 {
         return Some(Address::try_from(header.miner.as_ref()).unwrap_or_default());
     }
-    let (_, extra) = run::ibft_hash(header, rules.generation, ValidatorType::Ecdsa);
-    run::proposer(hash, &extra.ok()?)
+    run::fee_receiver(rules, hash, header)
 }
 
 #[pymethods]
@@ -104,8 +102,14 @@ impl Chain {
             gas_price: convert::word("gas price", gas_price)?,
         };
         let rules = self.rules()?;
-        let outcome = py.detach(|| self.execute_message(&rules, number, &message))?;
-        Ok(CallOutcome {
+        let outcome = py.detach(|| self.execute_message(&rules, number, None, &message))?;
+        Ok(CallOutcome::new(py, &outcome))
+    }
+}
+
+impl CallOutcome {
+    pub(crate) fn new(py: Python<'_>, outcome: &execute::CallOutcome) -> Self {
+        Self {
             status: match outcome.status {
                 Status::Success => "success",
                 Status::Reverted => "revert",
@@ -113,17 +117,25 @@ impl Chain {
             },
             output: PyBytes::new(py, &outcome.output).unbind(),
             gas_used: outcome.gas_used,
-        })
+        }
     }
 }
 
 impl Chain {
-    fn execute_message(&self, rules: &Rules, number: u64, message: &CallMessage) -> PyResult<execute::CallOutcome> {
+    /// Executes a message on the state of a committed block, under its own coinbase unless another is given.
+    pub(crate) fn execute_message(
+        &self,
+        rules: &Rules,
+        number: u64,
+        other_coinbase: Option<Address>,
+        message: &CallMessage,
+    ) -> PyResult<execute::CallOutcome> {
         let damaged = |error: &dyn std::fmt::Display| error::damaged(&self.path, error.to_string());
         let Some((hash, header)) = self.decoded_header(number)? else {
             return Err(PyLookupError::new_err(format!("no such block: {number}")));
         };
-        let coinbase = coinbase(&header, &hash, rules)
+        let coinbase = other_coinbase
+            .or_else(|| coinbase(&header, &hash, rules))
             .ok_or_else(|| damaged(&format!("block {number}: a proposer seal that does not recover")))?;
         let context = BlockContext {
             number: header.number,
@@ -140,11 +152,15 @@ impl Chain {
         let mut executor = self.callers.take(rules);
         let outcome = executor.call(&context, message, &mut view.reader(|number| canonical_hash(&blocks, number)));
         self.callers.give_back(executor);
-        outcome.map_err(|error| match error {
-            ExecutionError::Fault { fault: Fault::State(error), .. } => damaged(&error),
+        outcome.map_err(|error| self.refused_call(error))
+    }
+
+    pub(crate) fn refused_call(&self, error: ExecutionError) -> PyErr {
+        match error {
+            ExecutionError::Fault { fault: Fault::State(error), .. } => error::damaged(&self.path, error.to_string()),
             ExecutionError::Fault { fault, .. } => CallRefusedError::new_err(fault.to_string()),
             ExecutionError::Transaction { rule, .. } => CallRefusedError::new_err(rule.client_text()),
             error @ ExecutionError::Block { .. } => CallRefusedError::new_err(error.to_string()),
-        })
+        }
     }
 }

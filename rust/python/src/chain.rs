@@ -7,13 +7,13 @@ use std::{
 };
 
 use polygon_edge_chain::{
-    B256, Bytes, U256,
+    Address, B256, Bytes, U256,
     block::Header,
-    execute::Executor,
+    execute::{CallMessage, CallOutcome, ExecutionError, Executor},
     forks,
     ledger::{ExecutedRun, Head, Ledger, StoredBlock, VISIBLE_ANCESTORS},
     proposal::Predecessor,
-    run::Prepared,
+    run::{Prepared, extra_of},
     state_trie::{NewState, StateTrie, TrieOptions},
     verify::Parent,
 };
@@ -120,6 +120,18 @@ impl Chain {
         self.tip().map(|tip| tip.rules)
     }
 
+    /// A message on the state of the tip, if that is block `number` and was executed here.
+    pub(crate) fn call_tip(
+        &self,
+        number: u64,
+        coinbase: Address,
+        message: &CallMessage,
+    ) -> Option<Result<CallOutcome, ExecutionError>> {
+        let mut engine = lock(&self.engine);
+        let ledger = &mut engine.as_mut()?.ledger;
+        if ledger.head().parent.number == number { ledger.call(coinbase, message) } else { None }
+    }
+
     /// The head in the database with its header.
     pub(crate) fn head_block(&self, blocks: &BlockReader) -> PyResult<Predecessor> {
         let fail = |error| error::store(&self.path, &error);
@@ -139,7 +151,7 @@ impl Chain {
     }
 
     /// The head in the database as the ledger needs it, with the hashes that BLOCKHASH can see.
-    fn read_head(&self, directory: &DataDir) -> PyResult<(Head, Vec<B256>)> {
+    fn read_head(&self, rules: &forks::Rules, directory: &DataDir) -> PyResult<(Head, Vec<B256>)> {
         let fail = |error| error::store(&self.path, &error);
         let missing =
             |what: &str, number: u64| error::damaged(&self.path, format!("{what} of block {number} is missing"));
@@ -154,7 +166,9 @@ impl Chain {
                 blocks.canonical_hash(number).map_err(fail)?.ok_or_else(|| missing("the canonical hash", number))
             })
             .collect::<PyResult<Vec<_>>>()?;
-        let parent = Parent { number, hash, gas_limit: header.gas_limit };
+        let extra = extra_of(rules, &header)
+            .map_err(|error| error::damaged(&self.path, format!("extra data of block {number}: {error}")))?;
+        let parent = Parent { number, hash, gas_limit: header.gas_limit, round: extra.round };
         Ok((Head { parent, state_root: header.state_root, total_difficulty }, ancestors))
     }
 
@@ -213,7 +227,7 @@ impl Chain {
                 );
                 return Err(error::damaged(&self.path, problem));
             }
-            let (head, ancestors) = self.read_head(&directory)?;
+            let (head, ancestors) = self.read_head(&rules.inner, &directory)?;
             let options = TrieOptions { memory_budget: TRIE_MEMORY, parallel: false };
             let state = StateTrie::open(head.state_root, Arc::new(directory.state()), options).map_err(|error| {
                 error::damaged(&self.path, format!("state of the head, block {}: {error}", head.parent.number))
@@ -228,8 +242,14 @@ impl Chain {
     /// Number, hash and gas limit of the last executed block.
     #[getter(tip)]
     fn tip_of<'py>(&self, py: Python<'py>) -> PyResult<(u64, Bound<'py, PyBytes>, u64)> {
-        let Parent { number, hash, gas_limit } = self.tip()?.head.parent;
+        let Parent { number, hash, gas_limit, .. } = self.tip()?.head.parent;
         Ok((number, PyBytes::new(py, hash.as_slice()), gas_limit))
+    }
+
+    /// Round in which the last executed block was agreed; none in G1 and where nobody seals.
+    #[getter]
+    fn tip_round(&self) -> PyResult<Option<u64>> {
+        Ok(self.tip()?.head.parent.round)
     }
 
     /// Root of the state after the last executed block.

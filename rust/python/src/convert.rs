@@ -1,6 +1,6 @@
 //! Values of fixed size between Python and the core.
 
-use polygon_edge_chain::{Address, B256, U256};
+use polygon_edge_chain::{Address, B256, U256, extra::Validator};
 use pyo3::{
     exceptions::PyValueError,
     prelude::*,
@@ -15,6 +15,12 @@ pub fn address(bytes: &[u8]) -> PyResult<Address> {
 /// A hash from exactly 32 bytes.
 pub fn hash(bytes: &[u8]) -> PyResult<B256> {
     B256::try_from(bytes).map_err(|_| wrong_length("hash", 32, bytes.len()))
+}
+
+/// A validator from its address, or from its address and BLS key: 20 or 68 bytes.
+pub fn validator(bytes: &[u8]) -> PyResult<Validator> {
+    Validator::from_bytes(bytes)
+        .ok_or_else(|| PyValueError::new_err(format!("validator: expected 20 or 68 bytes, found {}", bytes.len())))
 }
 
 /// A Python integer from a magnitude, big-endian.
@@ -37,6 +43,11 @@ pub fn word(what: &str, int: &Bound<'_, PyAny>) -> PyResult<U256> {
         .call_method1("to_bytes", (32, "big"))
         .map_err(|_| PyValueError::new_err(format!("{what}: expected an int of 0 to 2^256-1, found {int}")))?;
     Ok(U256::from_be_slice(bytes.extract()?))
+}
+
+/// A word from at most 32 bytes, big-endian.
+pub fn word_of_bytes(what: &str, bytes: &[u8]) -> PyResult<U256> {
+    U256::try_from_be_slice(bytes).ok_or_else(|| wrong_length(what, 32, bytes.len()))
 }
 
 /// What is said of a value of the wrong size; the value itself is not shown.

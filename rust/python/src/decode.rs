@@ -1,11 +1,13 @@
 //! The records of a chain as Python objects: headers, transactions, receipts. They convert a field when it is asked for.
 
 use polygon_edge_chain::{
-    Address, B256, Bytes,
+    Address, B256, Bytes, U256,
     block::{self, decode_stored_body},
+    forks::Generation,
     receipt::{self, Bloom, StoredReceipt, bloom_of as bloom},
     rlp::RlpError,
-    sender, transaction,
+    sender,
+    transaction::{self, Form, Type},
 };
 use pyo3::{exceptions::PyValueError, prelude::*, pybacked::PyBackedBytes, types::PyBytes};
 
@@ -122,7 +124,7 @@ fn decode_header(raw: &[u8]) -> PyResult<Header> {
     Ok(Header { inner })
 }
 
-/// A legacy transaction with its sender.
+/// A transaction with its sender.
 #[pyclass(frozen, module = "polygon_edge._core")]
 pub struct Transaction {
     pub(crate) inner: transaction::Transaction,
@@ -144,6 +146,39 @@ impl Transaction {
     #[getter]
     fn nonce(&self) -> u64 {
         self.inner.nonce
+    }
+
+    /// 0 for a legacy transaction, 2 for a dynamic fee, 0x7f for a state transaction.
+    #[getter]
+    fn r#type(&self) -> u8 {
+        self.inner.kind.byte().unwrap_or_default()
+    }
+
+    /// Of a dynamic fee, else none.
+    #[getter]
+    fn chain_id<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match &self.inner.kind {
+            Type::DynamicFee { chain_id, .. } => convert::wide_integer(py, chain_id).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Of a dynamic fee, else none.
+    #[getter]
+    fn gas_tip_cap<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match &self.inner.kind {
+            Type::DynamicFee { gas_tip_cap, .. } => cap(py, gas_tip_cap).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Of a dynamic fee, else none.
+    #[getter]
+    fn gas_fee_cap<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match &self.inner.kind {
+            Type::DynamicFee { gas_fee_cap, .. } => cap(py, gas_fee_cap).map(Some),
+            _ => Ok(None),
+        }
     }
 
     #[getter]
@@ -188,8 +223,13 @@ impl Transaction {
 
     #[getter]
     fn raw<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        bytes(py, &self.inner.payload)
+        bytes(py, &self.inner.hashed_form(true))
     }
+}
+
+/// A cap beyond 256 bits reads as 2^256-1, like every other number of a transaction.
+fn cap<'py>(py: Python<'py>, cap: &Option<U256>) -> PyResult<Bound<'py, PyAny>> {
+    convert::wide_integer(py, &cap.unwrap_or(U256::MAX))
 }
 
 /// Decodes a transaction as a wallet hands it in, and recovers its sender by the rules in force at height `number`.
@@ -197,17 +237,23 @@ impl Transaction {
 fn decode_transaction(py: Python<'_>, rules: &Rules, number: u64, raw: &[u8]) -> PyResult<Transaction> {
     let raw = Bytes::copy_from_slice(raw);
     py.detach(|| {
-        let inner = transaction::Transaction::decode_submitted(&raw)?;
-        let sender = sender::legacy(&inner, rules.inner.chain_id, &rules.inner.forks.at(number));
+        let inner = transaction::Transaction::decode_submitted(&raw, rules.inner.transaction_form(number))?;
+        let sender = sender::recover_sender(&inner, &rules.inner, number);
         Ok(Transaction { inner, sender })
     })
     .map_err(|error| malformed(&error))
 }
 
-/// Decodes a stored body; the senders are those that stand in it.
+/// Decodes a stored body of block `number`; the senders are those that stand in it.
+///
+/// Without rules it is read as of G1: typed transactions are hashed by height, so that they need them.
 #[pyfunction]
-fn decode_body(py: Python<'_>, raw: PyBackedBytes) -> PyResult<Vec<Transaction>> {
-    let stored = py.detach(|| decode_stored_body(&Bytes::copy_from_slice(&raw))).map_err(|error| malformed(&error))?;
+#[pyo3(signature = (raw, rules=None, number=0))]
+fn decode_body(py: Python<'_>, raw: PyBackedBytes, rules: Option<&Rules>, number: u64) -> PyResult<Vec<Transaction>> {
+    const FIRST: Form = Form { generation: Generation::G1, hashed_with_type: false };
+    let form = rules.map_or(FIRST, |rules| rules.inner.transaction_form(number));
+    let stored =
+        py.detach(|| decode_stored_body(&Bytes::copy_from_slice(&raw), form)).map_err(|error| malformed(&error))?;
     let with_sender = |(inner, sender): (transaction::Transaction, Address)| Transaction {
         inner,
         sender: (!sender.is_zero()).then_some(sender),

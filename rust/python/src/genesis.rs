@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use polygon_edge_chain::{
-    Address, B256, Bytes, U256,
+    Address, B256, Bytes,
     execute::{GenesisAccount, genesis_changes},
-    extra::ValidatorType,
     genesis::GenesisFields,
     run,
     state::{EMPTY_ROOT, NodeSource, StateError},
@@ -72,7 +71,7 @@ impl Genesis {
             let state_root = trie.apply(&genesis_changes(&alloc)).map_err(error::state)?;
             let new_state = trie.take_new_state();
             let header = fields.header(state_root);
-            let (hash, extra) = run::ibft_hash(&header, generation, ValidatorType::Ecdsa);
+            let (hash, extra) = run::block_hash(&rules.inner, &header);
             extra.map_err(|error| PyValueError::new_err(format!("extraData: {error}")))?;
             let mut encoded = Vec::new();
             header.put(generation, &mut encoded);
@@ -94,8 +93,7 @@ impl Genesis {
 }
 
 fn account((address, balance, nonce, code, storage): AllocEntry) -> PyResult<(Address, GenesisAccount)> {
-    let word =
-        |bytes: &[u8]| U256::try_from_be_slice(bytes).ok_or_else(|| PyValueError::new_err("a word above 32 bytes"));
+    let word = |bytes: &[u8]| convert::word_of_bytes("word of the alloc", bytes);
     let account = GenesisAccount {
         balance: balance.map(|balance| word(&balance)).transpose()?,
         nonce,

@@ -10,7 +10,7 @@ use polygon_edge_chain::{
 };
 use pyo3::{exceptions::PyValueError, prelude::*, pybacked::PyBackedBytes, types::PyBytes};
 
-use crate::rules::generation_of;
+use crate::rules::{generation_of, validator_type_of};
 
 /// What one block record says of itself.
 #[pyclass(frozen, get_all, module = "polygon_edge._core")]
@@ -46,7 +46,7 @@ pub fn summarise(
     parent_type: Option<&str>,
 ) -> PyResult<Vec<Summarised>> {
     let generation = generation_of(generation)?;
-    let types = (type_of(validator_type)?, type_of(parent_type.unwrap_or(validator_type))?);
+    let types = (validator_type_of(validator_type)?, validator_type_of(parent_type.unwrap_or(validator_type))?);
     let plain = match hash_rule {
         "plain" => true,
         "ibft" => false,
@@ -81,14 +81,6 @@ pub fn summarise(
             Err(error) => Summarised::Reason(error.to_string()),
         })
         .collect())
-}
-
-fn type_of(name: &str) -> PyResult<ValidatorType> {
-    match name {
-        "ecdsa" => Ok(ValidatorType::Ecdsa),
-        "bls" => Ok(ValidatorType::Bls),
-        _ => Err(PyValueError::new_err(format!("validator type: expected ecdsa or bls, found {name:?}"))),
-    }
 }
 
 /// `types` are the validator types of the block and of its parent.

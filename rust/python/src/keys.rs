@@ -119,6 +119,11 @@ impl BlsKey {
         PyBytes::new(py, &self.inner.public_key())
     }
 
+    /// The signature over a digest, compressed.
+    fn sign<'py>(&self, py: Python<'py>, digest: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        Ok(PyBytes::new(py, &self.inner.sign(&convert::hash(digest)?)))
+    }
+
     fn __repr__(&self) -> String {
         format!("BlsKey(public_key=0x{})", hexadecimal(&self.inner.public_key()))
     }
@@ -130,8 +135,13 @@ fn proposer_digest<'py>(py: Python<'py>, block_hash: &[u8]) -> PyResult<Bound<'p
     Ok(PyBytes::new(py, seal::proposer_digest(&convert::hash(block_hash)?).as_slice()))
 }
 
-/// What the committed seals of a G1 block sign.
+/// What the committed seals of a block sign that was agreed in `round_number`, none in G1.
 #[pyfunction]
-fn committed_digest<'py>(py: Python<'py>, block_hash: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
-    Ok(PyBytes::new(py, seal::committed_digest(&convert::hash(block_hash)?, None).as_slice()))
+#[pyo3(signature = (block_hash, round_number=None))]
+fn committed_digest<'py>(
+    py: Python<'py>,
+    block_hash: &[u8],
+    round_number: Option<u64>,
+) -> PyResult<Bound<'py, PyBytes>> {
+    Ok(PyBytes::new(py, seal::committed_digest(&convert::hash(block_hash)?, round_number).as_slice()))
 }

@@ -9,6 +9,7 @@ mod call;
 mod chain;
 mod convert;
 mod decode;
+mod doubts;
 mod error;
 mod genesis;
 mod headers;
@@ -16,8 +17,10 @@ mod keys;
 mod prepare;
 mod propose;
 mod query;
+mod repair;
 mod rules;
 mod snapshot;
+mod view;
 
 /// The Rust core of polygon-edge.
 #[pymodule(gil_used = true)]
@@ -26,6 +29,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<genesis::Genesis>()?;
     module.add_class::<prepare::Run>()?;
     module.add_class::<prepare::Violation>()?;
+    module.add_class::<doubts::Doubt>()?;
     module.add_class::<headers::HeaderSummary>()?;
     module.add_class::<chain::Chain>()?;
     module.add_class::<chain::Executed>()?;
@@ -35,6 +39,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(prepare::prepare, module)?)?;
     module.add_function(wrap_pyfunction!(headers::summarise, module)?)?;
     module.add_function(wrap_pyfunction!(convert::keccak256, module)?)?;
+    module.add_function(wrap_pyfunction!(view::is_bls_public_key, module)?)?;
     keys::register(module)?;
     decode::register(module)?;
     module.add_class::<snapshot::Snapshot>()?;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use polygon_edge_chain::{
     Bytes,
+    forks::Engine,
     run::{self, Prepared},
     verify::{self, Parent, ValidatorSets, verify_run},
 };
@@ -15,6 +16,8 @@ use crate::{convert, rules::Rules};
 #[pyclass(frozen, module = "polygon_edge._core")]
 pub struct Run {
     pub(crate) blocks: Arc<Vec<Prepared>>,
+    /// Whether the miner field is a vote: only where validators seal.
+    votes: bool,
 }
 
 /// A block that votes: height, hash, proposer (empty where the seal does not recover), miner and nonce as they stand.
@@ -52,7 +55,7 @@ pub fn prepare(py: Python<'_>, rules: &Rules, records: Vec<PyBackedBytes>, previ
         let last = previous.as_deref().and_then(|blocks| blocks.last()).and_then(|block| block.as_ref().ok());
         run::prepare(&rules.inner, records, last)
     });
-    Run { blocks: Arc::new(blocks) }
+    Run { blocks: Arc::new(blocks), votes: rules.inner.engine == Engine::Ibft }
 }
 
 impl Run {
@@ -104,6 +107,9 @@ impl Run {
 
     /// The blocks `start..stop` whose miner field is not twenty zero bytes, in order (fact sheet §3.7).
     fn votes<'py>(&self, py: Python<'py>, start: usize, stop: usize) -> Vec<Vote<'py>> {
+        if !self.votes {
+            return Vec::new();
+        }
         let blocks = self.blocks.get(start..stop.min(self.blocks.len())).unwrap_or_default();
         let voting = |block: &run::PreparedBlock| {
             let header = &block.block.header;
@@ -124,8 +130,11 @@ impl Run {
 
     /// Checks the blocks from `start` on against the block before and the validators of each height.
     ///
-    /// `sets` are (first height, addresses), the parent's height included. Returns where the walk ended (the length of
-    /// the run when all hold) and the violation that ended it.
+    /// `sets` are (first height, validators), the parent's height included; `parent_round` is the round in which the
+    /// parent was agreed (G2, G3). Returns where the walk ended (`stop`, by default the length of the run, when all hold)
+    /// and the violation that ended it.
+    #[pyo3(signature = (rules, start, parent, sets, parent_round=None, stop=None))]
+    #[allow(clippy::too_many_arguments)]
     fn verify(
         &self,
         py: Python<'_>,
@@ -133,17 +142,20 @@ impl Run {
         start: usize,
         parent: (u64, PyBackedBytes, u64),
         sets: Vec<(u64, Vec<PyBackedBytes>)>,
+        parent_round: Option<u64>,
+        stop: Option<usize>,
     ) -> PyResult<(usize, Option<Violation>)> {
         let (number, hash, gas_limit) = parent;
-        let parent = Parent { number, hash: convert::hash(&hash)?, gas_limit };
+        let parent = Parent { number, hash: convert::hash(&hash)?, gas_limit, round: parent_round };
         let sets = sets
             .into_iter()
             .map(|(from, set)| {
-                Ok((from, set.iter().map(|address| convert::address(address)).collect::<PyResult<_>>()?))
+                Ok((from, set.iter().map(|validator| convert::validator(validator)).collect::<PyResult<_>>()?))
             })
             .collect::<PyResult<Vec<_>>>()?;
         let sets = ValidatorSets::new(sets);
-        let blocks = self.blocks.get(start..).unwrap_or_default();
+        let stop = stop.unwrap_or(usize::MAX).min(self.blocks.len());
+        let blocks = self.blocks.get(start..stop).unwrap_or_default();
         let (held, violation) = py.detach(|| verify_run(&rules.inner, blocks, parent, &sets));
         Ok((start + held, violation.map(|violation| Violation::new(start + held, violation))))
     }

@@ -1,13 +1,16 @@
 //! The verb `propose`: a block of our own on the committed head. Nothing is written.
 
 use std::{
+    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use polygon_edge_chain::{
-    Bytes,
+    Bytes, aggregate,
+    bls::SIGNATURE,
     execute::{Candidate, ExecutionError, Executor},
+    extra::Seals,
     journal::Fault,
     proposal::{self, ProposalError, Terms},
     state_trie::{StateTrie, TrieOptions},
@@ -75,29 +78,67 @@ impl Proposal {
         self.inner.fates.iter().map(ToString::to_string).collect()
     }
 
-    /// Network RLP of the block under these seals.
+    /// What a committed seal signs when the block is agreed in `round_number`.
+    #[pyo3(signature = (round_number=0))]
+    fn committed_digest<'py>(&self, py: Python<'py>, round_number: u64) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.inner.agreed(round_number).digest().as_slice())
+    }
+
+    /// The committed seals of BLS validators added up: bitmap and aggregate signature.
+    fn aggregate<'py>(
+        &self,
+        py: Python<'py>,
+        seals: HashMap<PyBackedBytes, PyBackedBytes>,
+    ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+        let mut seals = seals
+            .iter()
+            .map(|(signer, seal)| Ok((convert::address(signer)?, Bytes::copy_from_slice(seal))))
+            .collect::<PyResult<Vec<_>>>()?;
+        // Sums do not depend on the order; which error is named should not either.
+        seals.sort();
+        let aggregate = py.detach(|| aggregate::aggregate(self.inner.validators(), &seals));
+        match aggregate.map_err(|error| PyValueError::new_err(error.to_string()))? {
+            Seals::Bls { bitmap, signature } => Ok(vec![PyBytes::new(py, &bitmap), PyBytes::new(py, &signature)]),
+            Seals::Ecdsa(seals) => Ok(seals.iter().map(|seal| PyBytes::new(py, seal)).collect()),
+        }
+    }
+
+    /// Network RLP of the block under these seals, agreed in `round_number`.
+    #[pyo3(signature = (proposer_seal, committed_seals, round_number=0))]
     fn record<'py>(
         &self,
         py: Python<'py>,
         proposer_seal: &[u8],
         committed_seals: Vec<PyBackedBytes>,
+        round_number: u64,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let proposer_seal = seal("proposer seal", proposer_seal)?;
-        let committed_seals = committed_seals
-            .iter()
-            .enumerate()
-            .map(|(index, bytes)| seal(&format!("committed seal {index}"), bytes))
-            .collect::<PyResult<_>>()?;
-        let record = py.detach(|| self.inner.record(proposer_seal, committed_seals));
+        let proposer_seal = seal("proposer seal", proposer_seal, SEAL)?;
+        let committed_seals = match (self.inner.no_seals(), committed_seals.as_slice()) {
+            (Seals::Ecdsa(_), seals) => {
+                let read =
+                    |(index, bytes): (usize, &PyBackedBytes)| seal(&format!("committed seal {index}"), bytes, SEAL);
+                Seals::Ecdsa(seals.iter().enumerate().map(read).collect::<PyResult<_>>()?)
+            }
+            (Seals::Bls { .. }, [bitmap, signature]) => Seals::Bls {
+                bitmap: Bytes::copy_from_slice(bitmap),
+                signature: seal("aggregate", signature, SIGNATURE)?,
+            },
+            (Seals::Bls { .. }, other) => {
+                let found = other.len();
+                let problem = format!("committed seals: expected a bitmap and an aggregate, found {found} items");
+                return Err(PyValueError::new_err(problem));
+            }
+        };
+        let record = py.detach(|| self.inner.record(proposer_seal, committed_seals, round_number));
         Ok(PyBytes::new(py, &record))
     }
 }
 
-fn seal(what: &str, bytes: &[u8]) -> PyResult<Bytes> {
-    if bytes.len() == SEAL {
+fn seal(what: &str, bytes: &[u8], length: usize) -> PyResult<Bytes> {
+    if bytes.len() == length {
         Ok(Bytes::copy_from_slice(bytes))
     } else {
-        Err(PyValueError::new_err(format!("{what}: expected {SEAL} bytes, found {}", bytes.len())))
+        Err(PyValueError::new_err(format!("{what}: expected {length} bytes, found {}", bytes.len())))
     }
 }
 
@@ -124,8 +165,8 @@ impl Chain {
             coinbase: convert::address(coinbase)?,
             timestamp,
             gas_limit,
-            validators: validators.iter().map(|address| convert::address(address)).collect::<PyResult<_>>()?,
-            miner: Bytes::copy_from_slice(convert::address(miner.unwrap_or(&[0; 20]))?.as_slice()),
+            validators: validators.iter().map(|bytes| convert::validator(bytes)).collect::<PyResult<_>>()?,
+            miner: Bytes::copy_from_slice(miner.unwrap_or(&[0; 20])),
             nonce: nonce
                 .try_into()
                 .map_err(|_| PyValueError::new_err(format!("nonce: expected 8 bytes, found {}", nonce.len())))?,
@@ -177,8 +218,8 @@ impl Chain {
         built.map_err(|error| match error {
             ProposalError::Execution(ExecutionError::Fault { fault: Fault::State(error), .. })
             | ProposalError::State(error) => damaged(&error),
-            ProposalError::Execution(error) => PyValueError::new_err(error.to_string()),
             error @ ProposalError::Predecessor { .. } => damaged(&error),
+            error => PyValueError::new_err(error.to_string()),
         })
     }
 }

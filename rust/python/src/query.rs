@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use polygon_edge_chain::{
     Address, B256, Bytes, U256,
     block::{Header, NetworkForm, network_form, position_in_stored_body},
-    extra::ValidatorType,
+    forks::Engine,
     hash,
     rlp::RlpError,
     run,
@@ -192,15 +192,14 @@ impl Chain {
     ///
     /// The proposer is recovered only where the block votes; elsewhere it is empty.
     fn sealed_header<'py>(&self, py: Python<'py>, number: u64) -> PyResult<SealedHeader<'py>> {
-        let generation = self.rules()?.generation;
+        let rules = self.rules()?;
         let damaged = |problem: String| error::damaged(&self.path, format!("header of block {number}: {problem}"));
         let (stored, header) = self.decoded_header(number)?.ok_or_else(|| damaged("missing".to_owned()))?;
-        let (_, extra) = run::ibft_hash(&header, generation, ValidatorType::Ecdsa);
-        let extra = extra.map_err(|error| damaged(error.to_string()))?;
-        let voting = header.miner.as_ref() != [0; 20] && number > 0;
+        let extra = run::extra_of(&rules, &header).map_err(|error| damaged(error.to_string()))?;
+        let voting = rules.engine == Engine::Ibft && header.miner.as_ref() != [0; 20] && number > 0;
         let proposer = if voting { run::proposer(&stored, &extra) } else { None };
         let proposer = proposer.as_ref().map_or(&[][..], |proposer| proposer.as_slice());
-        let validators = extra.validators.iter().map(|validator| PyBytes::new(py, validator.address.as_slice()));
+        let validators = extra.validators.iter().map(|validator| PyBytes::new(py, &validator.to_bytes()));
         Ok((
             number,
             bytes(py, &stored),

@@ -13,6 +13,7 @@ pub mod error;
 pub mod key_value;
 pub mod leveldb;
 pub mod lock;
+pub mod repair;
 pub mod schema;
 pub mod state;
 pub mod tuning;

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from polygon_edge import _core
 from polygon_edge.archive.info import ArchiveInfo, BrokenLink, End, HashRule, Misplaced, ValidatorType
 from polygon_edge.archive.lineage import MOST_PAIRS_TRIED, TYPES, Types, hash_by, types_that_give
-from polygon_edge.chain.genesis import Generation
+from polygon_edge.chain.generation import Generation
 from polygon_edge.chain.genesis_block import genesis_block
 from polygon_edge.chain.rules import rules_of
+from polygon_edge.chain.schedule import schedule_of
 from polygon_edge.errors import (
     ArchiveError,
     ArchiveIncompleteError,
@@ -73,7 +74,8 @@ class _Inspection:
         is_later = genesis.generation is not Generation.G1
         if engine.name == "ibft":
             self._info.rule = HashRule.IBFT_G3 if is_later else HashRule.IBFT_G1
-            self._type = engine.validator_type
+            entry = schedule_of(engine).at(0).entry
+            self._type = "ecdsa" if entry is None else entry.validator_type
         elif engine.name in {"dev", "dummy"}:
             self._info.rule = HashRule.PLAIN_16 if is_later else HashRule.PLAIN_15
         else:

@@ -5,10 +5,16 @@ Hashes, seals, roots and everything else that needs a whole block is in the Rust
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from polygon_edge.chain import rlp
+from polygon_edge.chain.address import ADDRESS_SIZE
+from polygon_edge.chain.validator import BLS_PUBLIC_KEY_SIZE
+
+if TYPE_CHECKING:
+    from polygon_edge.chain.validator import ValidatorSet
 
 VANITY_SIZE = 32
-ADDRESS_SIZE = 20
 HASH_SIZE = 32
 _NUMBER_ITEM = 8
 _FIXED_ITEMS_SIZE = 3 * 33 + 259
@@ -17,10 +23,6 @@ _FIXED_ITEMS_SIZE = 3 * 33 + 259
 
 class ExtraDataError(ValueError):
     """Extra data that does not hold what IBFT puts there (§3.3)."""
-
-
-class BlsValidatorsError(ExtraDataError):
-    """Extra data whose validators carry BLS keys."""
 
 
 def block_number(raw: bytes) -> int:
@@ -51,10 +53,10 @@ def block_number(raw: bytes) -> int:
     return int.from_bytes(raw[start:stop], "big")
 
 
-def listed_validators(extra_data: bytes) -> tuple[bytes, ...]:
-    """Return the ECDSA validators, 20-byte addresses in order, that IBFT extra data lists (§3.3).
+def listed_validators(extra_data: bytes) -> ValidatorSet:
+    """Return the validators that IBFT extra data lists, in order: addresses of 20 bytes, or with BLS keys of 68 (§3.3).
 
-    Raises BlsValidatorsError when they carry BLS keys and ExtraDataError when the extra data cannot be read.
+    Raises ExtraDataError when the extra data cannot be read, or lists validators of both types.
     """
     if len(extra_data) <= VANITY_SIZE:
         raise ExtraDataError(f"expected more than {VANITY_SIZE} bytes, found {len(extra_data)}")
@@ -64,14 +66,25 @@ def listed_validators(extra_data: bytes) -> tuple[bytes, ...]:
         raise ExtraDataError(str(error)) from error
     if not isinstance(items, list) or len(items) < 3:
         raise ExtraDataError("expected a list of at least 3 items after the vanity")
-    validators = items[0]
-    if not isinstance(validators, list):
+    if not isinstance(items[0], list):
         raise ExtraDataError("expected a list of validators")
-    addresses: list[bytes] = []
-    for index, validator in enumerate(validators):
-        if isinstance(validator, list):
-            raise BlsValidatorsError(f"validator {index} is a list: address and BLS key")
-        if len(validator) != ADDRESS_SIZE:
-            raise ExtraDataError(f"validator {index}: expected {ADDRESS_SIZE} bytes, found {len(validator)}")
-        addresses.append(validator)
-    return tuple(addresses)
+    validators = tuple(_validator(index, item) for index, item in enumerate(items[0]))
+    if len(set(map(len, validators))) > 1:
+        raise ExtraDataError("expected validators of one type, found addresses with and without BLS keys")
+    return validators
+
+
+def _validator(index: int, item: rlp.Item) -> bytes:
+    if isinstance(item, list):
+        if len(item) < 2:
+            raise ExtraDataError(f"validator {index}: expected address and BLS key, found {len(item)} items")
+        address, key = item[:2]
+        if isinstance(key, list) or len(key) != BLS_PUBLIC_KEY_SIZE:
+            found = "a list" if isinstance(key, list) else f"{len(key)} bytes"
+            raise ExtraDataError(f"validator {index}: expected a BLS key of {BLS_PUBLIC_KEY_SIZE} bytes, found {found}")
+    else:
+        address, key = item, b""
+    if isinstance(address, list) or len(address) != ADDRESS_SIZE:
+        found = "a list" if isinstance(address, list) else f"{len(address)} bytes"
+        raise ExtraDataError(f"validator {index}: expected an address of {ADDRESS_SIZE} bytes, found {found}")
+    return address + key

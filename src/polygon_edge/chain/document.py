@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from decimal import ROUND_DOWN, Decimal
 from typing import NoReturn, Self, TypeAlias
 
 Pairs: TypeAlias = "list[tuple[str, object]]"
@@ -18,6 +19,18 @@ ErrorMaker: TypeAlias = Callable[[str, str, str], Exception]
 _DECIMAL = re.compile(r"[0-9]+\Z")
 _HEXADECIMAL = re.compile(r"0x([0-9a-fA-F]+)\Z")
 _LONGEST_QUANTITY = 1024
+_NANOSECONDS = {
+    "ns": 1,
+    "us": 1_000,
+    "\u00b5s": 1_000,
+    "\u03bcs": 1_000,
+    "ms": 1_000_000,
+    "s": 1_000_000_000,
+    "m": 60_000_000_000,
+    "h": 3_600_000_000_000,
+}
+_DURATION_PART = re.compile(rf"([0-9]+\.?[0-9]*|\.[0-9]+)({'|'.join(_NANOSECONDS)})")
+_DURATION = re.compile(rf"(?:{_DURATION_PART.pattern})+\Z")
 
 
 class _Object:
@@ -153,6 +166,30 @@ class Value:
             raise self.refuse(f"a string with a decimal or 0x number below 2^{bits}")
         return number
 
+    def loose_number(self) -> int:
+        """Return a JSON number, or a decimal or 0x hex string, below 2^63, as the fork list of IBFT has them (§5.4).
+
+        A number with a fraction is rounded, as in Go.
+        """
+        if isinstance(self._data, str):
+            return self.quantity(63)
+        if isinstance(self._data, bool) or not isinstance(self._data, int | float):
+            raise self.refuse("a number, or a string with one")
+        # Go reads it as a double.
+        number = float(self._data) if abs(self._data) < 1 << 63 else -1.0
+        if not 0 <= number < 1 << 63:
+            raise self.refuse("a number below 2^63")
+        return int(number + 0.5)
+
+    def duration(self) -> int:
+        """Return nanoseconds, given as a JSON number or as Go writes durations, such as `1m30s` (§5.4)."""
+        if isinstance(self._data, str):
+            nanoseconds = _nanoseconds(self._data)
+            if nanoseconds is None:
+                raise self.refuse("a duration such as 2s")
+            return nanoseconds
+        return self.truncated_number()
+
     def hex_bytes(self) -> bytes:
         """Return a string of hex digits as bytes, `0x` optional; odd or bad digits are refused (§5.3)."""
         digits = self.text().removeprefix("0x")
@@ -171,6 +208,18 @@ class Value:
         if len(decoded) != 20:
             raise self.refuse("an address of 20 bytes")
         return decoded
+
+
+def _nanoseconds(text: str) -> int | None:
+    """Read a Go duration of no sign, none where it is not one; fractions of a nanosecond are cut."""
+    if text == "0":
+        return 0
+    if len(text) > _LONGEST_QUANTITY or not _DURATION.match(text):
+        return None
+    total = Decimal(0)
+    for number, unit in _DURATION_PART.findall(text):
+        total += (Decimal(number) * _NANOSECONDS[unit]).to_integral_value(ROUND_DOWN)
+    return int(total) if total < 1 << 63 else None
 
 
 def fixed_bytes(text: str, size: int) -> bytes:

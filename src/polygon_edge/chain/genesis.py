@@ -7,30 +7,29 @@ Reads and checks the file; does not compute the genesis state or hash (Rust does
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from polygon_edge.chain.access_lists import G2_KIND, KINDS, parse_access_lists
 from polygon_edge.chain.document import Value, fixed_bytes
+from polygon_edge.chain.engine import engine_value, parse_engine
+from polygon_edge.chain.generation import Generation
 from polygon_edge.errors import GenesisError
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
+    from polygon_edge.chain.access_lists import AccessList
+    from polygon_edge.chain.engine import Engine
+
 DEFAULT_GAS_LIMIT = 4712388
 DEFAULT_DIFFICULTY = 131072
-DEFAULT_EPOCH_SIZE = 100_000
 G1_FORK_NAMES = ("homestead", "byzantium", "constantinople", "petersburg", "istanbul", "EIP150", "EIP158", "EIP155")
+G2_FORK_NAMES = (*G1_FORK_NAMES, "london")
 G3_FORK_NAMES = (*G1_FORK_NAMES, "london", "londonfix", "quorumcalcalignment", "txHashWithType")
 _ZERO_HASH = bytes(32)
-
-
-class Generation(Enum):
-    """The two readings of blocks and genesis files (§0) that a genesis file can ask for."""
-
-    G1 = "G1"
-    G3 = "G3"
+_ACCESS_LISTS = {Generation.G2: (G2_KIND,), Generation.G3: KINDS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,37 +47,28 @@ class GenesisAccount:
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
-    """The one consensus engine. The IBFT values are None or defaults for other engines.
-
-    `kind` is `PoA` or `PoS`; `has_fork_list` says that `types` rules instead of `kind` (§5.4).
-    """
-
-    name: str
-    kind: str | None
-    validator_type: str
-    has_fork_list: bool
-    epoch_size: int
-    quorum_size_block: int
-    has_block_time: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Params:
-    """Chain parameters. `forks` maps a fork's name to its first block; a fork that is absent never starts."""
+    """Chain parameters. `forks` maps a fork's name to its first block; a fork that is absent never starts.
+
+    `burn_contracts` are (first block, 20-byte address), ascending. The whitelist is the pool's, the access lists are
+    the chain's.
+    """
 
     chain_id: int
     forks: Mapping[str, int]
     engine: Engine
     block_gas_target: int
     deployment_whitelist: tuple[bytes, ...]
+    burn_contracts: tuple[tuple[int, bytes], ...] = ()
+    access_lists: tuple[AccessList, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Genesis:
     """A genesis file.
 
-    Header fields as they enter the header (defaults applied, §5.3): nonce 8 bytes, coinbase 20, hashes 32.
+    Header fields as they enter the header (defaults applied, §5.3): nonce 8 bytes, coinbase 20, hashes 32. The base fee
+    and its two parameters are those of G3, else 0.
     """
 
     name: str
@@ -95,12 +85,14 @@ class Genesis:
     gas_used: int
     parent_hash: bytes
     base_fee: int
+    base_fee_elasticity: int
+    base_fee_change_denominator: int
     alloc: tuple[GenesisAccount, ...]
     params: Params
 
 
-def load_genesis(file: str | os.PathLike[str]) -> Genesis:
-    """Read the genesis file at `file`.
+def load_genesis(file: str | os.PathLike[str], generation: Generation | None = None) -> Genesis:
+    """Read the genesis file at `file`, as one of `generation` where that is given.
 
     Raises GenesisError (also when it cannot be opened), naming file and JSON path.
     """
@@ -108,15 +100,19 @@ def load_genesis(file: str | os.PathLike[str]) -> Genesis:
         text = Path(file).read_bytes()
     except OSError as error:
         raise GenesisError(str(file), "", "a genesis file", error.strerror or str(error)) from error
-    return parse_genesis(text, str(file))
+    return parse_genesis(text, str(file), generation)
 
 
-def parse_genesis(text: bytes, file: str = "genesis.json") -> Genesis:
-    """Parse the content of a genesis file; `file` is only for messages; raises GenesisError."""
+def parse_genesis(text: bytes, file: str = "genesis.json", generation: Generation | None = None) -> Genesis:
+    """Parse the content of a genesis file; `file` is only for messages.
+
+    Without `generation` the file's shape tells it: forks as objects or a block time mean G3, else it is G1. Raises
+    GenesisError, also for a generation that the shape rules out.
+    """
     document = Value.parse(text, lambda path, expected, found: GenesisError(file, path, expected, found))
     params_value = _required(document, "params")
     header = _required(document, "genesis")
-    generation = _generation(params_value)
+    generation = _generation(params_value, generation)
     if header.field("gasLimit") is None:
         raise GenesisError(file, f"{header.path}.gasLimit", "a quantity", "nothing")
     extra_data = header.field("extraData")
@@ -137,6 +133,8 @@ def parse_genesis(text: bytes, file: str = "genesis.json") -> Genesis:
         gas_used=_quantity(header, "gasUsed"),
         parent_hash=_hash(header, "parentHash"),
         base_fee=_quantity(header, "baseFee") if generation is Generation.G3 else 0,
+        base_fee_elasticity=_quantity(header, "baseFeeEM") if generation is Generation.G3 else 0,
+        base_fee_change_denominator=_quantity(header, "baseFeeChangeDenom") if generation is Generation.G3 else 0,
         alloc=_alloc(header.field("alloc")),
         params=_params(params_value, generation),
     )
@@ -179,22 +177,19 @@ def _alloc(value: Value | None) -> tuple[GenesisAccount, ...]:
     return tuple(accounts.values())
 
 
-def _engine_entry(params: Value) -> Value:
-    engine = _required(params, "engine")
-    entries = engine.entries()
-    if len(entries) != 1:
-        raise engine.refuse("exactly one consensus engine", ", ".join(entries) or "none")
-    return next(iter(entries.values()))
-
-
-def _generation(params: Value) -> Generation:
+def _generation(params: Value, asked: Generation | None) -> Generation:
     forks = _required(params, "forks")
-    if any(fork.is_object for fork in forks.entries().values()):
-        return Generation.G3
-    engine = _engine_entry(params)
-    if engine.is_object and engine.entry("blockTime") is not None:
-        return Generation.G3
-    return Generation.G1
+    engine = engine_value(params)
+    decisive: Value | None = next((fork for fork in forks.entries().values() if fork.is_object), None)
+    if decisive is None and engine.is_object:
+        decisive = engine.entry("blockTime")
+    if decisive is None:
+        if asked is Generation.G3:
+            raise forks.refuse("forks as objects, or a block time: --generation G3 was given", "neither")
+        return asked or Generation.G1
+    if asked is not None and asked is not Generation.G3:
+        raise decisive.refuse(f"no such value before G3: --generation {asked.value} was given")
+    return Generation.G3
 
 
 def _params(value: Value, generation: Generation) -> Params:
@@ -206,9 +201,11 @@ def _params(value: Value, generation: Generation) -> Params:
         # A Go int: 63 bits and a sign; a negative chain has no meaning.
         chain_id=chain_id.unsigned(63) if chain_id else 0,
         forks=_forks(_required(value, "forks"), generation),
-        engine=_engine(_engine_entry(value)),
+        engine=parse_engine(engine_value(value)),
         block_gas_target=target.unsigned() if target else 0,
         deployment_whitelist=tuple(address.address() for address in deployment.items()) if deployment else (),
+        burn_contracts=_burn_contracts(value.field("burnContract")) if generation is Generation.G3 else (),
+        access_lists=() if generation is Generation.G1 else parse_access_lists(value, _ACCESS_LISTS[generation]),
     )
 
 
@@ -223,42 +220,25 @@ def _forks(value: Value, generation: Generation) -> Mapping[str, int]:
             block = entry.field("block") if entry.is_object else entry
             forks[name] = block.unsigned() if block else 0
         return forks
-    for name in G1_FORK_NAMES:
+    names = G1_FORK_NAMES if generation is Generation.G1 else G2_FORK_NAMES
+    for name in names:
         block = value.field(name)
         if block is not None:
             forks[name] = block.unsigned()
-    known = {name.lower() for name in G1_FORK_NAMES}
+    known = {name.lower() for name in names}
     for name, entry in value.entries().items():
-        # Go's v0.6.x ignores such a key, and the chain runs without the rules its author asked for.
+        # The Go client ignores such a key, and the chain runs without the rules its author asked for.
         if name.lower() not in known:
-            raise entry.refuse(f"a fork among {', '.join(G1_FORK_NAMES)}", name)
+            raise entry.refuse(f"a fork among {', '.join(names)}", name)
     return forks
 
 
-def _engine(value: Value) -> Engine:
-    name = value.path.rsplit(".", 1)[-1]
-    # Go takes anything but an object for an empty configuration.
-    entries = value.entries() if value.is_object else {}
-    kind = entries.get("type")
-    validator_type = entries.get("validator_type")
-    epoch_size = entries.get("epochSize")
-    quorum_size_block = entries.get("quorumSizeBlockNum")
-    engine = Engine(
-        name=name,
-        kind=kind.text() if kind and not kind.is_null else None,
-        validator_type=validator_type.text() if validator_type and not validator_type.is_null else "ecdsa",
-        has_fork_list="types" in entries and (kind is None or kind.is_null),
-        epoch_size=epoch_size.truncated_number() if epoch_size else DEFAULT_EPOCH_SIZE,
-        quorum_size_block=quorum_size_block.truncated_number() if quorum_size_block else 0,
-        has_block_time="blockTime" in entries,
-    )
-    if name == "ibft":
-        if engine.epoch_size == 0 and epoch_size:
-            raise epoch_size.refuse("at least one block")
-        if engine.kind is None and not engine.has_fork_list:
-            raise value.refuse("key type or key types", "neither")
-        if kind and engine.kind not in (None, "PoA", "PoS"):
-            raise kind.refuse("PoA or PoS")
-        if validator_type and engine.validator_type not in ("ecdsa", "bls"):
-            raise validator_type.refuse("ecdsa or bls")
-    return engine
+def _burn_contracts(value: Value | None) -> tuple[tuple[int, bytes], ...]:
+    found: dict[int, bytes] = {}
+    for key, address in value.entries().items() if value else ():
+        if not (key.isascii() and key.isdigit()) or int(key) >= 1 << 64:
+            raise address.refuse("the number of a block as key", key)
+        if int(key) in found:
+            raise address.refuse("one contract for each block", f"block {int(key)} a second time, spelled differently")
+        found[int(key)] = address.address()
+    return tuple(sorted(found.items()))

@@ -1,7 +1,7 @@
 """Writes a genesis file for a new chain of v0.6.x, byte for byte as the Go client's `genesis` does (§1.3).
 
-Reading any genesis file is `genesis`'s. What this cannot build, such as a predeployed contract, has no place in
-`NewChain`.
+Reading any genesis file is `genesis`'s. What this cannot build, such as a predeployed contract other than that of the
+stakes, has no place in `NewChain`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from polygon_edge.chain.address import ADDRESS_SIZE, checksum_address
 from polygon_edge.chain.block import VANITY_SIZE
 from polygon_edge.chain.genesis import G1_FORK_NAMES, parse_genesis
 from polygon_edge.chain.json_text import json_text
+from polygon_edge.chain.staking import STAKING_ADDRESS, staking_contract
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,11 +35,16 @@ class Validator:
 
 @dataclass(frozen=True, slots=True)
 class Ibft:
-    """The engine of a proof-of-authority chain: `validator_type` is `ecdsa` or `bls`, validators are in set order."""
+    """The engine of a chain of IBFT: `validator_type` is `ecdsa` or `bls`, validators are in set order.
+
+    `validator_counts` are the least and the most validators of a chain of proof of stake, in whose staking contract the
+    validators have staked from the start; None on a chain of proof of authority.
+    """
 
     validator_type: str
     validators: tuple[Validator, ...]
     epoch_size: int
+    validator_counts: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +91,18 @@ def _document(chain: NewChain) -> dict[str, object]:
         case Ibft() as ibft:
             extra = extra_data(ibft)
             # Go sorts the keys of what it holds as a map, and this is one.
-            settings = {"epochSize": ibft.epoch_size, "type": "PoA", "validator_type": ibft.validator_type}
+            kind = "PoA" if ibft.validator_counts is None else "PoS"
+            settings = {"epochSize": ibft.epoch_size, "type": kind, "validator_type": ibft.validator_type}
             engine: dict[str, object] = {"ibft": settings}
         case name:
             extra = b""
             engine = {name: {}}
-    balances = {checksum_address(address): balance for address, balance in chain.premine.items()}
+    alloc: dict[str, dict[str, object]] = {
+        checksum_address(address): {"balance": hex(balance)} for address, balance in chain.premine.items()
+    }
+    if isinstance(chain.engine, Ibft) and chain.engine.validator_counts is not None:
+        # After the premine, as in Go: a balance for the contract's address is lost.
+        alloc[checksum_address(STAKING_ADDRESS)] = _staking_account(chain.engine, chain.engine.validator_counts)
     return {
         "name": chain.name,
         "genesis": {
@@ -101,7 +113,7 @@ def _document(chain: NewChain) -> dict[str, object]:
             "difficulty": hex(_DIFFICULTY),
             "mixHash": "0x" + bytes(32).hex(),
             "coinbase": checksum_address(bytes(ADDRESS_SIZE)),
-            "alloc": {address: {"balance": hex(balances[address])} for address in sorted(balances)},
+            "alloc": {address: alloc[address] for address in sorted(alloc)},
             "number": hex(0),
             "gasUsed": hex(_GAS_USED),
             "parentHash": "0x" + bytes(32).hex(),
@@ -113,4 +125,14 @@ def _document(chain: NewChain) -> dict[str, object]:
             "blockGasTarget": 0,
         },
         "bootnodes": list(chain.bootnodes),
+    }
+
+
+def _staking_account(engine: Ibft, counts: tuple[int, int]) -> dict[str, object]:
+    members = [validator.address + (validator.bls_public_key or b"") for validator in engine.validators]
+    contract = staking_contract(members, *counts)
+    return {
+        "code": "0x" + contract.code.hex(),
+        "storage": {"0x" + slot.hex(): "0x" + contract.storage[slot].hex() for slot in sorted(contract.storage)},
+        "balance": hex(contract.balance),
     }

@@ -11,7 +11,9 @@ import click
 from polygon_edge.archive.info import ArchiveInfo, End
 from polygon_edge.archive.inspection import MOST_FAULTS_LISTED, inspect
 from polygon_edge.archive.opening import open_archive
+from polygon_edge.chain.generation import Generation
 from polygon_edge.chain.genesis import load_genesis
+from polygon_edge.cli.flags import generation_option
 from polygon_edge.cli.output import JSON_OPTION, json_requested
 from polygon_edge.cli.stop import stop_requested
 
@@ -26,14 +28,15 @@ def archive() -> None:
 @archive.command(short_help="Print what an archive holds.", params=[JSON_OPTION])
 @click.argument("archive")
 @click.option("--chain", type=click.Path(path_type=Path), help="Genesis file to compare with.")
-def info(archive: str, chain: Path | None) -> None:
+@generation_option
+def info(archive: str, chain: Path | None, generation: Generation | None) -> None:
     """Print what ARCHIVE (a file, or - for standard input) holds.
 
     Range, counts, gaps, hashes, and whether the archive holds what its metadata promises. Hashes are followed from
     block to block; seals are not verified and nothing is executed: `restore` does that. A damaged archive is described
     up to the damage, then the command fails.
     """
-    genesis = None if chain is None else load_genesis(chain)
+    genesis = None if chain is None else load_genesis(chain, generation)
     with open_archive(archive, stop_requested) as source:
         found = inspect(source, genesis, stop_requested)
     click.echo(json.dumps(found.document()) if json_requested() else _text(found))

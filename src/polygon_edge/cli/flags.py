@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from polygon_edge.chain.generation import Generation
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -106,3 +108,12 @@ class Boolean(click.ParamType[bool]):
 def grpc_address_unused(command: Callable[..., Any]) -> Callable[..., Any]:
     """Accept `--grpc-address` for a command that never contacts a node: the Go client has it on whole families."""
     return click.option("--grpc-address", hidden=True, expose_value=False)(command)
+
+
+def generation_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Let the operator name the generation of a chain whose genesis file does not tell it."""
+    return click.option(
+        "--generation",
+        type=click.Choice(Generation, case_sensitive=False),
+        help="Generation of the chain; needed for G2 (v0.7.2 to v0.8.1), else the genesis file tells it.",
+    )(command)

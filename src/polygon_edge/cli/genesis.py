@@ -64,7 +64,7 @@ _BLS_PUBLIC_KEY = re.compile(r"(?:0x)?([0-9a-fA-F]*)")
     metavar="ADDRESS[:BLS-KEY]",
     help="A validator, with its BLS public key where seals are BLS; may be repeated.",
 )
-@click.option("--pos", type=Boolean(), default=False, help="Proof of stake (not supported yet).")
+@click.option("--pos", type=Boolean(), default=False, help="Proof of stake: the validators have staked from the start.")
 @click.option("--min-validator-count", type=Integer(), default=1, show_default=True, help="For proof of stake.")
 @click.option(
     "--max-validator-count", type=Integer(), default=MOST_VALIDATORS, show_default=True, help="For proof of stake."
@@ -88,7 +88,7 @@ def genesis(  # noqa: PLR0917 - one parameter a flag
     min_validator_count: int,
     max_validator_count: int,
 ) -> None:
-    """Write the genesis file of a new chain of proof of authority.
+    """Write the genesis file of a new chain, of proof of authority or of stake.
 
     The order of the validators is part of the chain. With --ibft-validators-prefix-path it is that of the names of
     their directories: node-10 comes before node-2.
@@ -105,10 +105,8 @@ def genesis(  # noqa: PLR0917 - one parameter a flag
     if consensus == "ibft" and epoch_size < 2:
         raise click.UsageError("epoch size must be greater than 1")
     _check_validator_counts(min_validator_count, max_validator_count)
-    if pos:
-        raise click.UsageError(
-            "--pos: proof of stake is not supported yet: its staking contract cannot be put into the genesis block"
-        )
+    if pos and consensus != "ibft":
+        raise click.UsageError(f"--pos needs the consensus engine ibft, found {consensus}")
     if ibft_validator_type not in {"bls", "ecdsa"}:
         raise click.UsageError(f"invalid validator type: expected bls or ecdsa, found {ibft_validator_type!r}")
     engine: Ibft | str = consensus
@@ -118,7 +116,8 @@ def genesis(  # noqa: PLR0917 - one parameter a flag
         _check_distinct(found)
         if len(found) > max_validator_count:
             raise click.UsageError("validator number exceeds max validator number")
-        engine = Ibft(ibft_validator_type, tuple(found), epoch_size)
+        counts = (min_validator_count, max_validator_count) if pos else None
+        engine = Ibft(ibft_validator_type, tuple(found), epoch_size, counts)
     require_flags("bootnode")
     exclude_flags("prefix", "validators")
     chain = NewChain(

@@ -10,9 +10,10 @@ import click
 
 from polygon_edge import _core
 from polygon_edge.archive.opening import open_archive
+from polygon_edge.chain.generation import Generation
 from polygon_edge.chain.genesis import load_genesis
 from polygon_edge.chain.rules import refuse_unsupported
-from polygon_edge.cli.flags import Height
+from polygon_edge.cli.flags import Height, generation_option
 from polygon_edge.cli.output import JSON_OPTION, json_requested
 from polygon_edge.cli.stop import stop_requested
 from polygon_edge.execution.pipeline import Limits
@@ -27,7 +28,8 @@ from polygon_edge.store.data_dir import RESTORE_FOLDERS, DataDirectory
 @click.option("--data-dir", required=True, type=click.Path(path_type=Path), help="Directory to restore into.")
 @click.option("--chain", required=True, type=click.Path(path_type=Path), help="Genesis file of the chain.")
 @click.option("--to", type=Height(), help="Height to end at (default: the archive's end).")
-@click.option("--strict", is_flag=True, help="Treat doubts about the archive's metadata as errors.")
+@click.option("--strict", is_flag=True, help="Treat doubts about metadata and blocks as errors.")
+@generation_option
 @click.option(
     "--run-blocks",
     type=click.IntRange(min=1),
@@ -48,6 +50,7 @@ def restore(  # noqa: PLR0917 - one parameter a flag
     chain: Path,
     to: int | None,
     strict: bool,
+    generation: Generation | None,
     run_blocks: int,
     log_level: LogLevel,
 ) -> None:
@@ -57,7 +60,7 @@ def restore(  # noqa: PLR0917 - one parameter a flag
     command again: it continues after the last block that was kept, and does nothing when all are there.
     """
     configure_logging(log_level)
-    genesis = load_genesis(chain)
+    genesis = load_genesis(chain, generation)
     refuse_unsupported(genesis)
     with ExitStack() as stack:
         source = stack.enter_context(open_archive(archive, stop_requested))

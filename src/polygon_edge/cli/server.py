@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 import click
 
+from polygon_edge.chain.generation import Generation
 from polygon_edge.chain.genesis import load_genesis
 from polygon_edge.chain.json_text import json_text
 from polygon_edge.chain.rules import refuse_unsupported
 from polygon_edge.cli.edge_command import FAILURE_EXIT_CODE, EdgeCommand, exclude_flags, is_set
-from polygon_edge.cli.flags import Boolean, Integer, number_or_hexadecimal
+from polygon_edge.cli.flags import Boolean, Integer, generation_option, number_or_hexadecimal
 from polygon_edge.cli.output import json_requested
 from polygon_edge.cli.stop import caught_signal, stop_requested, when_forced
 from polygon_edge.config import DEFAULT_DATA_DIR, Address, JsonRpcSettings, PoolSettings, ServerConfig
@@ -95,10 +96,10 @@ def _is_ip_address(text: str) -> bool:
     return True
 
 
-def _genesis(file: Path) -> Genesis:
+def _genesis(file: Path, generation: Generation | None) -> Genesis:
     """Read the genesis file; one that cannot be opened is told in the Go client's words."""
     try:
-        return load_genesis(file)
+        return load_genesis(file, generation)
     except GenesisError as error:
         cause = error.__cause__
         if isinstance(cause, OSError):
@@ -173,6 +174,7 @@ def _genesis(file: Path) -> Genesis:
 @click.option("--max-peers", type=Integer(-1), default=-1, help="Most peers (no peers yet).")
 @click.option("--max-inbound-peers", type=Integer(-1), default=-1, help="Most peers that dial in (no peers yet).")
 @click.option("--max-outbound-peers", type=Integer(-1), default=-1, help="Most peers dialled (no peers yet).")
+@generation_option
 @click.option("--ibft-base-timeout", type=Integer(), default=0, hidden=True)
 @click.option("--dev", type=Boolean(), default=False, hidden=True)
 @click.option("--dev-interval", type=Integer(), default=0, hidden=True)
@@ -203,6 +205,7 @@ def server(  # noqa: PLR0917 - one parameter a flag
     dns: str,
     dev: bool,
     export_delay: float,
+    generation: Generation | None,
     **_not_yet_served: object,
 ) -> None:
     """Start the node: serve reads, follow a restore, and seal where this node's key is the only validator.
@@ -215,7 +218,7 @@ def server(  # noqa: PLR0917 - one parameter a flag
     gas_target = _gas_target(block_gas_target)
     if secrets_config:
         raise _refused("--secrets-config is not supported yet: keys are read from the data directory")
-    genesis = _genesis(chain)
+    genesis = _genesis(chain, generation)
     if data_dir == "":
         raise _refused("data directory not defined")
     if block_time < 1:
@@ -244,7 +247,7 @@ def server(  # noqa: PLR0917 - one parameter a flag
     )
     refuse_unsupported(genesis)
     if dev:
-        raise UsageError("--dev needs a genesis file with the engine dev, which is not supported yet")
+        raise UsageError("--dev is not supported yet: this version follows chains of the engine dev, and makes none")
     with _logging(LogLevel.named(log_level), log_to):
         if data_dir is None:
             logger.warning("--data-dir is not given: using %s", settings.data_dir)

@@ -7,15 +7,20 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from polygon_edge.chain.document import Value, fixed_bytes
-from polygon_edge.consensus.validators import Ballot, Snapshot, SnapshotState, ValidatorSet
+from polygon_edge.chain.engine import read_validator
+from polygon_edge.chain.validator import address_of, are_distinct, bls_public_key_of, type_of
+from polygon_edge.consensus.validators import Ballot, Snapshot, SnapshotState
 from polygon_edge.errors import ConsensusFileError
 from polygon_edge.store.durable import write_durably
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from polygon_edge.chain.validator import ValidatorSet, ValidatorType
+
 METADATA_NAME = "metadata"
 SNAPSHOTS_NAME = "snapshots"
+_TYPES = ("", "ecdsa", "bls")
 
 Keccak256: TypeAlias = Callable[[bytes], bytes]
 """Handed in, so that this layer needs neither the Rust core nor a hash library."""
@@ -24,8 +29,7 @@ Keccak256: TypeAlias = Callable[[bytes], bytes]
 def load_state(folder: Path) -> SnapshotState | None:
     """Read both files from the folder `consensus`; None when one is missing or no snapshot is in them.
 
-    Raises ConsensusFileError for a file that cannot be read or holds BLS validators; the caller may rebuild
-    (`validators.resume`).
+    Raises ConsensusFileError for a file that cannot be read; the caller may rebuild (`engine.resume`).
     """
     try:
         metadata = (folder / METADATA_NAME).read_bytes()
@@ -61,8 +65,10 @@ def decode_metadata(content: bytes, file: str = METADATA_NAME) -> int:
 def encode_snapshots(snapshots: tuple[Snapshot, ...], keccak256: Keccak256) -> bytes:
     """Return the content of `consensus/snapshots`, byte for byte as Go writes it."""
 
-    def validator(address: bytes) -> dict[str, Any]:
-        return {"Address": checksum_address(address, keccak256)}
+    def validator(member: bytes) -> dict[str, Any]:
+        address = {"Address": checksum_address(address_of(member), keccak256)}
+        key = bls_public_key_of(member)
+        return address if key is None else address | {"BLSPublicKey": "0x" + key.hex()}
 
     def ballot(cast: Ballot) -> dict[str, Any]:
         return {
@@ -76,7 +82,7 @@ def encode_snapshots(snapshots: tuple[Snapshot, ...], keccak256: Keccak256) -> b
             "Number": snapshot.number,
             "Hash": "0x" + snapshot.hash.hex(),
             "Votes": None if snapshot.ballots is None else list(map(ballot, snapshot.ballots)),
-            "Type": "ecdsa",
+            "Type": type_of(snapshot.validators),
             "Set": list(map(validator, snapshot.validators)),
         }
         for snapshot in snapshots
@@ -101,41 +107,40 @@ def _snapshot(value: Value) -> Snapshot:
     kind = value.field("Type")
     votes = value.field("Votes")
     kind_name = kind.text() if kind else ""
-    if kind and kind_name not in ("", "ecdsa"):
-        raise kind.refuse("ecdsa (BLS is not supported yet)")
+    if kind and kind_name not in _TYPES:
+        raise kind.refuse("ecdsa or bls")
+    validator_type: ValidatorType = "bls" if kind_name == "bls" else "ecdsa"
     return Snapshot(
         number=number.unsigned() if number else 0,
         hash=fixed_bytes(block_hash.text() if block_hash else "", 32),
-        ballots=tuple(map(_ballot, votes.items())) if votes else (),
-        validators=_validator_set(value, is_old_form=not kind_name),
+        ballots=tuple(_ballot(vote, validator_type) for vote in votes.items()) if votes else (),
+        validators=_validator_set(value, validator_type, is_old_form=not kind_name),
     )
 
 
-def _validator_set(value: Value, is_old_form: bool) -> ValidatorSet:
-    validators = value.field("Set")
-    if validators is None:
+def _validator_set(value: Value, validator_type: ValidatorType, *, is_old_form: bool) -> ValidatorSet:
+    members = value.field("Set")
+    if members is None:
         raise value.refuse("a set of validators", "none")
-    addresses = tuple(item.address() if is_old_form else _address(item, "Address") for item in validators.items())
-    if not addresses or len(set(addresses)) != len(addresses):
-        raise validators.refuse("distinct validators, at least one", f"{len(addresses)} validators")
-    return addresses
+    validators = tuple(
+        item.address() if is_old_form else read_validator(item, validator_type) for item in members.items()
+    )
+    if not validators or not are_distinct(validators):
+        raise members.refuse("distinct validators, at least one", f"{len(validators)} validators")
+    return validators
 
 
-def _ballot(value: Value) -> Ballot:
+def _ballot(value: Value, validator_type: ValidatorType) -> Ballot:
+    voter = value.field("Validator")
     candidate = value.field("Candidate")
     authorize = value.field("Authorize")
+    if voter is None:
+        raise value.refuse("key Validator", "nothing")
     return Ballot(
-        voter=_address(value, "Validator"),
-        candidate=_address(candidate or value, "Address"),
+        voter=voter.address(),
+        candidate=read_validator(candidate or value, validator_type),
         authorize=authorize.boolean() if authorize else False,
     )
-
-
-def _address(value: Value, name: str) -> bytes:
-    address = value.field(name)
-    if address is None:
-        raise value.refuse(f"key {name}", "nothing")
-    return address.address()
 
 
 def _parse(content: bytes, file: str) -> Value:

@@ -1,6 +1,7 @@
-"""Who may sign which block of a PoA chain: votes, epochs, snapshots (§3.7).
+"""How votes change the validators of a PoA chain: ballots, epochs, snapshots (§3.7).
 
-Pure state: blocks in, sets out. Files are in `snapshot_files`, signature recovery in the Rust core.
+Pure functions from snapshots and votes to snapshots. Which heights they hold for, and what comes beside votes, is
+`engine`'s; files are in `snapshot_files`, signature recovery is the Rust core's.
 """
 
 from __future__ import annotations
@@ -8,17 +9,26 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from polygon_edge.chain import rlp
+from polygon_edge.chain.address import ADDRESS_SIZE
+from polygon_edge.chain.validator import (
+    BLS_PUBLIC_KEY_SIZE,
+    BLS_VALIDATOR_SIZE,
+    ValidatorSet,
+    address_of,
+    type_of,
+)
 from polygon_edge.errors import BlockRuleError, Rule
+
+if TYPE_CHECKING:
+    from polygon_edge.chain.validator import ValidatorType
 
 ADD_NONCE = b"\xff" * 8
 REMOVE_NONCE = bytes(8)
-NO_VOTE = bytes(20)
+NO_VOTE = bytes(ADDRESS_SIZE)
 """The miner field of a block that does not vote. Anything else votes, even an empty field (for the zero address)."""
-
-ValidatorSet: TypeAlias = tuple[bytes, ...]
-"""Addresses of 20 bytes, in the order that headers list them and proposers rotate."""
 
 HashOf: TypeAlias = Callable[[int], bytes]
 """Gives the 32-byte hash of the block at a height."""
@@ -37,7 +47,7 @@ class Vote(NamedTuple):
 
 
 class Ballot(NamedTuple):
-    """A vote that still counts: `voter` wants `candidate` added (`authorize`) or removed."""
+    """A vote that still counts: `voter` (20 bytes) wants `candidate` (a validator) added (`authorize`) or removed."""
 
     voter: bytes
     candidate: bytes
@@ -59,7 +69,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotState:
-    """The snapshots kept, ascending, and the last block they include."""
+    """The snapshots kept, ascending, and the last block whose vote they include."""
 
     snapshots: tuple[Snapshot, ...]
     last_block: int
@@ -72,16 +82,14 @@ class Segment(NamedTuple):
     validators: ValidatorSet
 
 
-class Plan(NamedTuple):
-    """What a run of blocks does to the validators, not yet committed.
+class Count(NamedTuple):
+    """What the votes of some blocks come to.
 
-    `segments` cover the run from its first block on. `refusal` is the first vote that breaks a rule, None if there is
-    none: segments and state end before that block.
+    `segments` cover the blocks from the first on. `refusal` is the first vote that breaks a rule, None if there is
+    none: segments and state end before that block, at `last`.
     """
 
-    first: int
     last: int
-    votes: tuple[Vote, ...]
     segments: tuple[Segment, ...]
     refusal: BlockRuleError | None
     state: SnapshotState
@@ -104,10 +112,38 @@ def _number(snapshot: Snapshot) -> int:
     return snapshot.number
 
 
-def apply_vote(snapshot: Snapshot, vote: Vote) -> Snapshot:
+def candidate_of(vote: Vote, validator_type: ValidatorType) -> bytes:
+    """Return whom a vote is about, as a validator, from the miner field (§3.7).
+
+    On a chain of BLS seals a key of another length than 48 bytes is kept as it is: such a candidate can be voted for,
+    as in Go, but cannot become a validator. Raises BlockRuleError for a field that holds no validator.
+    """
+    if validator_type == "ecdsa":
+        return vote.miner.rjust(ADDRESS_SIZE, b"\0")[-ADDRESS_SIZE:]
+    try:
+        item = rlp.decode(vote.miner)
+    except rlp.RlpError as error:
+        raise _refused(vote, f"no RLP: {error}") from error
+    if not isinstance(item, list) or len(item) < 2:
+        raise _refused(vote, "no list of two items")
+    address, key = item[:2]
+    if isinstance(address, list) or isinstance(key, list) or len(address) != ADDRESS_SIZE:
+        raise _refused(vote, "a list of other items")
+    return address + key
+
+
+def _refused(vote: Vote, found: str) -> BlockRuleError:
+    expected = "a list of an address and a BLS key"
+    return BlockRuleError(
+        Rule.CONSTANTS_AND_VOTE, vote.number, hash=vote.hash, what="miner", expected=expected, found=found
+    )
+
+
+def apply_vote(snapshot: Snapshot, vote: Vote, validator_type: ValidatorType = "ecdsa") -> Snapshot:
     """Return the snapshot after a vote in mid-epoch, the same object when the vote changes nothing (§3.7).
 
-    Raises BlockRuleError for a nonce that is no vote value. Whether the voter is a validator is the caller's rule.
+    Raises BlockRuleError for a nonce that is no vote value, a miner field that names no validator, and a candidate that
+    cannot be added. Whether the voter is a validator is the caller's rule.
     """
     if vote.nonce not in (ADD_NONCE, REMOVE_NONCE):
         raise BlockRuleError(
@@ -118,23 +154,48 @@ def apply_vote(snapshot: Snapshot, vote: Vote) -> Snapshot:
             found=vote.nonce,
         )
     authorize = vote.nonce == ADD_NONCE
-    candidate = vote.miner.rjust(20, b"\0")[-20:]
+    candidate = candidate_of(vote, validator_type)
     validators = snapshot.validators
-    if (candidate in validators) == authorize:
+    if any(address_of(validator) == address_of(candidate) for validator in validators) == authorize:
         return snapshot
     ballots = snapshot.ballots or ()
     if not any(ballot.voter == vote.proposer and ballot.candidate == candidate for ballot in ballots):
         ballots = (*ballots, Ballot(vote.proposer, candidate, authorize))
     if sum(ballot.candidate == candidate for ballot in ballots) > len(validators) // 2:
         if authorize:
+            _check_addition(vote, candidate, validators)
             validators = (*validators, candidate)
         else:
-            validators = tuple(address for address in validators if address != candidate)
-            ballots = tuple(ballot for ballot in ballots if ballot.voter != candidate)
+            removed = address_of(candidate)
+            validators = tuple(validator for validator in validators if address_of(validator) != removed)
+            ballots = tuple(ballot for ballot in ballots if ballot.voter != removed)
         ballots = tuple(ballot for ballot in ballots if ballot.candidate != candidate)
     if ballots == (snapshot.ballots or ()) and validators == snapshot.validators:
         return snapshot
     return Snapshot(vote.number, vote.hash, ballots, validators)
+
+
+def _check_addition(vote: Vote, candidate: bytes, validators: ValidatorSet) -> None:
+    """Raise where the candidate is no validator of the set's type."""
+    size = BLS_VALIDATOR_SIZE if type_of(validators) == "bls" else ADDRESS_SIZE
+    if validators and len(candidate) != size:
+        key = len(candidate) - ADDRESS_SIZE
+        expected = f"a BLS key of {BLS_PUBLIC_KEY_SIZE} bytes" if size == BLS_VALIDATOR_SIZE else "no BLS key"
+        raise BlockRuleError(
+            Rule.CONSTANTS_AND_VOTE,
+            vote.number,
+            hash=vote.hash,
+            what="miner",
+            expected=expected,
+            found=f"{key} bytes",
+        )
+
+
+def replace_validators(state: SnapshotState, number: int, block_hash: bytes, validators: ValidatorSet) -> SnapshotState:
+    """Return the state after block `number`, at which a fork entry sets `validators` and forgets all ballots (§3.7)."""
+    kept = tuple(snapshot for snapshot in state.snapshots if snapshot.number != number)
+    replaced = (*kept, Snapshot(number, block_hash, (), validators))
+    return SnapshotState(tuple(sorted(replaced, key=_number)), state.last_block)
 
 
 def prune(snapshots: list[Snapshot], epoch_end: int, epoch_size: int) -> None:
@@ -156,86 +217,54 @@ def prune(snapshots: list[Snapshot], epoch_end: int, epoch_size: int) -> None:
     del snapshots[:index]
 
 
-class Snapshots:
-    """The validators of a PoA chain, moved forward run by run: `plan`, then `commit` as far as the run held."""
+def count_votes(
+    state: SnapshotState,
+    blocks: tuple[int, int],
+    votes: Sequence[Vote],
+    hash_of: HashOf,
+    *,
+    epoch_size: int,
+    validator_type: ValidatorType = "ecdsa",
+) -> Count:
+    """Work out what the first to the last of `blocks`, both included, do to the validators.
 
-    def __init__(self, state: SnapshotState, epoch_size: int) -> None:
-        if not state.snapshots:
-            raise ValueError("at least one snapshot is needed to know the validators")
-        self.state = state
-        self.epoch_size = epoch_size
+    `votes` are the blocks among them whose miner is not `NO_VOTE`, ascending. `hash_of` is asked only for the ends of
+    epochs that close with open ballots. Costs time per vote and per epoch, none per block.
+    """
+    first, last = blocks
+    snapshots = list(state.snapshots)
 
-    @property
-    def last_block(self) -> int:
-        """The last block committed."""
-        return self.state.last_block
-
-    def validators(self, number: int) -> ValidatorSet:
-        """Return who may sign block `number`, for heights up to `last_block` + 1.
-
-        Below what is kept, the oldest set kept (§3.7).
-        """
-        return snapshot_at(self.state.snapshots, number - 1).validators
-
-    def plan(self, first: int, last: int, votes: Sequence[Vote], hash_of: HashOf) -> Plan:
-        """Work out the sets for the blocks `first` to `last`, changing nothing.
-
-        `first` must follow `last_block`. `votes` are the blocks among them whose miner is not `NO_VOTE`, ascending.
-        `hash_of` is asked only for the ends of epochs that close with open ballots. Costs time per vote and per epoch,
-        none per block.
-        """
-        if first != self.state.last_block + 1 or last < first:
-            raise ValueError(f"blocks {first} to {last} do not follow block {self.state.last_block}")
-        snapshots = list(self.state.snapshots)
-        current = snapshot_at(snapshots, first - 1)
-        segments = [Segment(first, current.validators)]
-        refusal: BlockRuleError | None = None
-        next_end = -(-first // self.epoch_size) * self.epoch_size
-        for vote in votes:
-            next_end, current = self._end_epochs(snapshots, current, next_end, vote.number, hash_of)
-            if vote.number % self.epoch_size == 0:
-                continue
-            try:
-                changed = apply_vote(current, vote)
-            except BlockRuleError as error:
-                refusal, last = error, vote.number - 1
-                break
-            if changed is current:
-                continue
-            snapshots.append(changed)
-            if changed.validators != current.validators and vote.number < last:
-                segments.append(Segment(vote.number + 1, changed.validators))
-            current = changed
-        self._end_epochs(snapshots, current, next_end, last, hash_of)
-        return Plan(first, last, tuple(votes), tuple(segments), refusal, SnapshotState(tuple(snapshots), last))
-
-    def _end_epochs(
-        self, snapshots: list[Snapshot], current: Snapshot, end: int, number: int, hash_of: HashOf
-    ) -> tuple[int, Snapshot]:
-        """Close the epochs that end at `end` and up to `number`.
-
-        Return the next end and the snapshot that then holds.
-        """
+    def end_epochs(current: Snapshot, end: int, number: int) -> tuple[int, Snapshot]:
+        """Close the epochs that end at `end` and up to `number`; return the next end and the snapshot that holds."""
         while end <= number:
             if current.ballots:
                 current = Snapshot(end, hash_of(end), None, current.validators)
                 snapshots.append(current)
-            prune(snapshots, end, self.epoch_size)
-            end += self.epoch_size
+            prune(snapshots, end, epoch_size)
+            end += epoch_size
         return end, current
 
-    def commit(self, plan: Plan, up_to: int, hash_of: HashOf) -> None:
-        """Make the part of `plan` up to block `up_to` the committed state.
-
-        A lower `up_to` than planned is a run that failed in its middle.
-        """
-        if plan.first != self.state.last_block + 1 or not plan.first - 1 <= up_to <= plan.last:
-            raise ValueError(f"blocks {plan.first} to {up_to} do not follow block {self.state.last_block} in this plan")
-        if up_to == plan.last:
-            self.state = plan.state
-        elif up_to >= plan.first:
-            votes = [vote for vote in plan.votes if vote.number <= up_to]
-            self.state = self.plan(plan.first, up_to, votes, hash_of).state
+    current = snapshot_at(snapshots, first - 1)
+    segments = [Segment(first, current.validators)]
+    refusal: BlockRuleError | None = None
+    next_end = -(-first // epoch_size) * epoch_size
+    for vote in votes:
+        next_end, current = end_epochs(current, next_end, vote.number)
+        if vote.number % epoch_size == 0:
+            continue
+        try:
+            changed = apply_vote(current, vote, validator_type)
+        except BlockRuleError as error:
+            refusal, last = error, vote.number - 1
+            break
+        if changed is current:
+            continue
+        snapshots.append(changed)
+        if changed.validators != current.validators and vote.number < last:
+            segments.append(Segment(vote.number + 1, changed.validators))
+        current = changed
+    end_epochs(current, next_end, last)
+    return Count(last, tuple(segments), refusal, SnapshotState(tuple(snapshots), last))
 
 
 class SealedHeader(NamedTuple):
@@ -249,49 +278,3 @@ class SealedHeader(NamedTuple):
     miner: bytes
     nonce: bytes
     validators: ValidatorSet
-
-
-def resume(
-    loaded: SnapshotState | None, head: int, epoch_size: int, header_of: Callable[[int], SealedHeader]
-) -> Snapshots:
-    """Bring loaded snapshots, if any, to the `head` of the local chain.
-
-    Snapshots that are not of this chain, beyond its head, of an earlier epoch, or that give the head other validators
-    than its header lists are not trusted: then the current epoch is rebuilt from its headers, as Go does when the files
-    are missing (§3.7). Asks `header_of` for at most the current epoch's blocks and the loaded snapshots'.
-    """
-    state = None if loaded is None else _usable(loaded, head, epoch_size, header_of)
-    if state is not None:
-        snapshots = _advanced(state, head, epoch_size, header_of)
-        # The files carry no checksum, and validators that rotted there would make every later block look wrong.
-        if head == 0 or snapshots.validators(head) == header_of(head).validators:
-            return snapshots
-    begin = header_of(head - head % epoch_size)
-    state = SnapshotState((Snapshot(begin.number, begin.hash, (), begin.validators),), begin.number)
-    return _advanced(state, head, epoch_size, header_of)
-
-
-def _advanced(state: SnapshotState, head: int, epoch_size: int, header_of: Callable[[int], SealedHeader]) -> Snapshots:
-    """Count the votes of the blocks after `state` up to `head`."""
-    snapshots = Snapshots(state, epoch_size)
-    if snapshots.last_block < head:
-        first = snapshots.last_block + 1
-        headers = map(header_of, range(first, head + 1))
-        votes = [Vote(*header[:5]) for header in headers if header.miner != NO_VOTE]
-        plan = snapshots.plan(first, head, votes, lambda number: header_of(number).hash)
-        if plan.refusal is not None:
-            raise plan.refusal
-        snapshots.commit(plan, head, lambda number: header_of(number).hash)
-    return snapshots
-
-
-def _usable(
-    loaded: SnapshotState, head: int, epoch_size: int, header_of: Callable[[int], SealedHeader]
-) -> SnapshotState | None:
-    last = min(loaded.last_block, head)
-    kept = tuple(snapshot for snapshot in loaded.snapshots if snapshot.number <= last)
-    if not kept or last // epoch_size < head // epoch_size:
-        return None
-    if any(header_of(snapshot.number).hash != snapshot.hash for snapshot in kept):
-        return None
-    return SnapshotState(kept, last)

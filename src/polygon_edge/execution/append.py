@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from polygon_edge._core import Chain, Rules
-    from polygon_edge.consensus.validators import Snapshots
+    from polygon_edge.consensus.engine import Engine
 
 
 class Appender:
@@ -23,7 +23,7 @@ class Appender:
         self,
         chain: Chain,
         rules: Rules,
-        snapshots: Snapshots,
+        engine: Engine,
         *,
         stop: threading.Event,
         source_name: str,
@@ -31,7 +31,7 @@ class Appender:
     ) -> None:
         self._chain = chain
         self._rules = rules
-        self._snapshots = snapshots
+        self._engine = engine
         self._stop = stop
         self._source_name = source_name
         self._on_imported = on_imported
@@ -47,7 +47,7 @@ class Appender:
         importer = Importer(
             self._chain,
             self._rules,
-            self._snapshots,
+            self._engine,
             committer,
             limits=Limits(),
             stop=self._stop,

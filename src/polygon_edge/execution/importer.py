@@ -13,14 +13,16 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from polygon_edge import _core
 from polygon_edge.consensus.validators import Vote
 from polygon_edge.errors import BlockRuleError, Rule, StoppedBySignalError
+from polygon_edge.execution.doubts import Doubts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from polygon_edge._core import Chain, Executed, Rules, Run, Violation
-    from polygon_edge.consensus.validators import Plan, Snapshots
+    from polygon_edge.consensus.engine import Engine, Plan
     from polygon_edge.execution.pipeline import Limits, PreparedRun
 
 logger = logging.getLogger(__name__)
@@ -90,27 +92,31 @@ class Importer:
     """Takes prepared runs on top of the chain's head.
 
     `stop` is looked at between parts of a run: once set, `import_run` raises StoppedBySignalError at a block boundary.
-    `source_name` is named in errors.
+    `is_strict` refuses blocks that keep every rule and are doubtful all the same (see `doubts`); `source_name` is named
+    in errors.
     """
 
     def __init__(
         self,
         chain: Chain,
         rules: Rules,
-        snapshots: Snapshots,
+        engine: Engine,
         committer: Committer,
         *,
         limits: Limits,
         stop: threading.Event,
         source_name: str,
+        is_strict: bool = False,
     ) -> None:
         self._chain = chain
         self._rules = rules
-        self._snapshots = snapshots
+        self._engine = engine
         self._committer = committer
         self._limits = limits
         self._stop = stop
         self._source_name = source_name
+        self._doubts = Doubts(engine.schedule, is_strict=is_strict, source_name=source_name)
+        self._timestamp: int | None = None
 
     def import_run(self, prepared: PreparedRun) -> None:
         """Verify, execute and hand over one run.
@@ -121,19 +127,56 @@ class Importer:
         run = prepared.run
         start = 0
         while start < len(run):
-            number, block_hash, gas_limit = self._chain.tip
+            number, block_hash, _ = self._chain.tip
             if run.identity(start) == (number, block_hash):
                 logger.warning("%s: block %d stands there twice, skipped", self._source_name, number)
                 start += 1
                 continue
             plan = self._plan(run, start, number)
-            sets = [(number, self._snapshots.validators(number)), *plan.segments] if plan else []
-            held, violation = run.verify(self._rules, start, (number, block_hash, gas_limit), sets)
-            if plan is not None:
-                self._execute(prepared, start, held, plan)
-            if violation is not None and run.identity(held) != self._chain.tip[:2]:
-                raise self._broken(prepared, violation)
-            start = held
+            start = self._import_planned(prepared, start, plan)
+
+    def close(self) -> None:
+        """Say what was only counted while blocks were imported."""
+        self._doubts.close()
+
+    def _import_planned(self, prepared: PreparedRun, start: int, plan: Plan | None) -> int:
+        """Verify, execute and hand over the blocks from `start` on as far as `plan` goes; returns where that ended."""
+        run = prepared.run
+        number, block_hash, gas_limit = self._chain.tip
+        sets, stop, voting_end = [], len(run), len(run)
+        if plan is not None:
+            sets = [(number, self._engine.validators(number)), *plan.segments]
+            voting_end = start + plan.last - plan.first + 1
+            # A block whose vote breaks a rule may break an earlier one.
+            stop = voting_end if plan.refusal is None else voting_end + 1
+        parent = (number, block_hash, gas_limit)
+        held, violation = run.verify(self._rules, start, parent, sets, self._chain.tip_round, stop)
+        held = min(held, voting_end)
+        doubt = None
+        if plan is not None:
+            doubts = self._doubts.of(run, start, held, self._parent_timestamp())
+            doubt = self._doubts.first_refused(doubts)
+            if doubt is not None:
+                held = doubt.index
+            else:
+                self._doubts.warn(run, doubts)
+            self._execute(prepared, start, held, plan)
+            if held > start:
+                self._timestamp = run.timestamp(held - 1)
+        if doubt is not None:
+            raise self._doubts.error(run, doubt, prepared.offsets[doubt.index])
+        if violation is not None and run.identity(held) != self._chain.tip[:2]:
+            raise self._broken(prepared, violation)
+        if plan is not None and plan.refusal is not None and held == voting_end:
+            raise self._refused(prepared, plan.refusal, held)
+        return held
+
+    def _parent_timestamp(self) -> int:
+        if self._timestamp is None:
+            header = self._chain.header(self._chain.tip[0])
+            # What was executed and is not committed was executed here.
+            self._timestamp = 0 if header is None else _core.decode_header(header).timestamp
+        return self._timestamp
 
     def _plan(self, run: Run, start: int, head: int) -> Plan | None:
         """What the blocks from `start` on do to the validators; none where already the first has the wrong number."""
@@ -142,7 +185,7 @@ class Importer:
         if stop == start:
             return None
         votes = [Vote(*vote) for vote in run.votes(start, stop)]
-        return self._snapshots.plan(first, head + stop - start, votes, self._hashes(run, start, first))
+        return self._engine.plan(first, head + stop - start, votes, self._hashes(run, start, first))
 
     @staticmethod
     def _hashes(run: Run, start: int, first: int) -> Callable[[int], bytes]:
@@ -174,7 +217,19 @@ class Importer:
 
     def _settle(self, run: Run, start: int, stop: int, plan: Plan) -> None:
         """Move the validators forward as far as the run was executed."""
-        self._snapshots.commit(plan, plan.first + stop - start - 1, self._hashes(run, start, plan.first))
+        self._engine.commit(plan, plan.first + stop - start - 1, self._hashes(run, start, plan.first))
+
+    def _refused(self, prepared: PreparedRun, refusal: BlockRuleError, index: int) -> BlockRuleError:
+        return BlockRuleError(
+            refusal.rule,
+            refusal.number,
+            hash=refusal.hash,
+            what=refusal.what,
+            offset=prepared.offsets[index],
+            expected=refusal.expected,
+            found=refusal.found,
+            file=self._source_name,
+        )
 
     def _broken(self, prepared: PreparedRun, violation: Violation) -> BlockRuleError:
         identity = prepared.run.identity(violation.index)

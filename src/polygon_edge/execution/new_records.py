@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from polygon_edge import _core
@@ -53,8 +54,7 @@ class NewRecords:
 
     def _known(self, records: Sequence[RawRecord]) -> int:
         """How many records at the start are of blocks that the chain has."""
-        raw = [record.raw for record in records]
-        for index, summary in enumerate(_core.summarise(raw, "ibft", self._rules.generation.name)):
+        for index, summary in enumerate(self._summaries(records)):
             if isinstance(summary, str) or summary.number > self._head:
                 return index
             if self.last is not None and summary.number not in {self.last, self.last + 1}:
@@ -76,6 +76,31 @@ class NewRecords:
                 self.reached_limit = True
                 return index + 1
         return len(records)
+
+    def _summaries(self, records: Sequence[RawRecord]) -> Iterator[_core.HeaderSummary | str]:
+        """Summarise the records by the rules of their heights, those of one type of validators in one call."""
+        generation = self._rules.generation.name
+        for types, group in groupby(records, self._types_of):
+            raw = [record.raw for record in group]
+            if types is None:
+                yield from _core.summarise(raw, "plain", generation)
+            else:
+                yield from _core.summarise(raw, "ibft", generation, *types)
+
+    def _types_of(self, record: RawRecord) -> tuple[str, str] | None:
+        """The type of validators at the height of the record and one below, none where nobody seals."""
+        if not self._rules.has_validators:
+            return None
+        try:
+            number = block_number(record.raw)
+        except RlpError:
+            number = 0
+        types = [type_ for height in (number, max(number - 1, 0)) if (type_ := self._type_at(height))]
+        return (types[0], types[-1]) if types else ("ecdsa", "ecdsa")
+
+    def _type_at(self, number: int) -> str | None:
+        entry = self._rules.schedule.at(number).entry
+        return None if entry is None else entry.validator_type
 
     def _wanted(self, records: Sequence[RawRecord]) -> Sequence[RawRecord]:
         if self.reached_limit:

@@ -1,6 +1,6 @@
 """A lone validator makes its chain longer: build at the right moment, sign, append; one block after the other.
 
-Owns the thread and the order of the steps. What is in a block comes from a callable, who may sign from the snapshots,
+Owns the thread and the order of the steps. What is in a block comes from a callable, who may sign from `consensus`,
 when and how large from `consensus.block_time`; the finished block takes the same way into the chain as any other.
 """
 
@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from polygon_edge import _core
+from polygon_edge.chain.validator import address_of, bls_public_key_of
 from polygon_edge.consensus.block_time import next_gas_limit, next_timestamp
 from polygon_edge.errors import StoppedBySignalError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from polygon_edge.consensus.validators import Snapshots, ValidatorSet
+    from polygon_edge.chain.validator import ValidatorSet
+    from polygon_edge.consensus.engine import Engine
     from polygon_edge.execution.append import Appender
 
 logger = logging.getLogger(__name__)
@@ -57,25 +59,28 @@ class SealingRules:
 class Sealer:
     """Seals blocks in a thread of its own from `start` until `stop` is set, as long as its key is the only validator.
 
+    `bls_key` is needed where the validators have BLS keys; blocks are signed with `key` also there.
     `error` is what ended the thread before its time, None as long as nothing did.
     """
 
     def __init__(
         self,
         chain: _core.Chain,
-        snapshots: Snapshots,
+        engine: Engine,
         appender: Appender,
         key: _core.EcdsaKey,
         offer: Offer,
         *,
+        bls_key: _core.BlsKey | None = None,
         rules: SealingRules,
         stop: threading.Event,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._chain = chain
-        self._snapshots = snapshots
+        self._engine = engine
         self._appender = appender
         self._key = key
+        self._bls_key = bls_key
         self._offer = offer
         self._rules = rules
         self._stop = stop
@@ -104,14 +109,22 @@ class Sealer:
     def _may_seal(self) -> bool:
         """Whether this key is the only validator of the next block; says why where it is not."""
         number = self._chain.tip[0] + 1
-        validators = self._snapshots.validators(number)
-        if self._key.address not in validators:
+        validators = self._engine.validators(number)
+        if not self._engine.schedule.regimes:
+            logger.warning("not sealing: this version makes no blocks where nobody seals; blocks come by restore only")
+            return False
+        own = [validator for validator in validators if address_of(validator) == self._key.address]
+        if not own:
             logger.info(
                 "not sealing: 0x%s is not among the %d validators of block %d; blocks come by restore only",
                 self._key.address.hex(),
                 len(validators),
                 number,
             )
+            return False
+        public_key = bls_public_key_of(own[0])
+        if public_key is not None and (self._bls_key is None or self._bls_key.public_key != public_key):
+            logger.warning("not sealing: the BLS key is not that of validator 0x%s", self._key.address.hex())
             return False
         if len(validators) > 1:
             logger.warning(
@@ -133,8 +146,8 @@ class Sealer:
         build_seconds = min(LONGEST_BUILD_SECONDS, block_time / 4)
         if self._wait_until(timestamp - build_seconds, number + 1):
             return
-        candidates = self._offer.candidates()
-        validators = self._snapshots.validators(number + 1)
+        candidates = [] if self._engine.must_be_empty(number + 1) else self._offer.candidates()
+        validators = self._engine.validators(number + 1)
         proposal = self._chain.propose(
             coinbase=self._key.address,
             timestamp=timestamp,
@@ -150,8 +163,7 @@ class Sealer:
 
     def _append(self, proposal: _core.Proposal, validators: ValidatorSet) -> None:
         seal = self._key.sign(_core.proposer_digest(proposal.hash))
-        committed = self._key.sign(_core.committed_digest(proposal.hash))
-        self._appender.append(proposal.record(seal, [committed]))
+        self._appender.append(proposal.record(seal, self._committed_seals(proposal, validators)))
         logger.info(
             "block sealed: number=%d hash=0x%s transactions=%d gas_used=%d validators=%d",
             proposal.number,
@@ -160,6 +172,12 @@ class Sealer:
             proposal.gas_used,
             len(validators),
         )
+
+    def _committed_seals(self, proposal: _core.Proposal, validators: ValidatorSet) -> list[bytes]:
+        digest = proposal.committed_digest()
+        if self._bls_key is None or bls_public_key_of(validators[0]) is None:
+            return [self._key.sign(digest)]
+        return proposal.aggregate({self._key.address: self._bls_key.sign(digest)})
 
     def _wait_until(self, moment: float, number: int) -> bool:
         """Wait for the time of block `number`; returns True when asked to stop meanwhile.

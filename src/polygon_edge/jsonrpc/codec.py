@@ -11,7 +11,8 @@ import re
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
-from polygon_edge.chain.block import ADDRESS_SIZE, HASH_SIZE
+from polygon_edge.chain.address import ADDRESS_SIZE
+from polygon_edge.chain.block import HASH_SIZE
 from polygon_edge.jsonrpc.rpc_error import InvalidParametersError
 
 if TYPE_CHECKING:

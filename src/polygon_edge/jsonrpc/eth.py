@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from polygon_edge.chain.block import ADDRESS_SIZE, HASH_SIZE
+from polygon_edge.chain.address import ADDRESS_SIZE
+from polygon_edge.chain.block import HASH_SIZE
 from polygon_edge.errors import PoolError
 from polygon_edge.jsonrpc.codec import (
     Tag,

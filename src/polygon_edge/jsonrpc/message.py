@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from polygon_edge import _core
-from polygon_edge.chain.block import ADDRESS_SIZE
+from polygon_edge.chain.address import ADDRESS_SIZE
 from polygon_edge.jsonrpc.codec import data, decode_address, decode_amount, decode_optional_data, decode_uint64, fields
 from polygon_edge.jsonrpc.rpc_error import RpcError
 

@@ -1,6 +1,8 @@
-//! Arithmetic and bit instructions on words; operands in the order they are popped.
+//! Arithmetic and bit instructions on words of 256 bits; operands in the order they are popped.
 
-use super::{Word, frame::to_u64};
+use alloy_primitives::U256 as Word;
+
+use super::word::Word as _;
 
 fn from_bool(value: bool) -> Word {
     Word::from(u64::from(value))
@@ -56,7 +58,7 @@ pub fn power(base: Word, exponent: Word) -> Word {
 
 /// SIGNEXTEND from byte `index`, counted from the least significant.
 pub fn sign_extend(index: Word, word: Word) -> Word {
-    match to_u64(&index) {
+    match index.to_u64() {
         Some(index @ 0..=30) => {
             let bit = index as usize * 8 + 7;
             let low = (Word::from(1) << bit) - Word::from(1);
@@ -66,42 +68,13 @@ pub fn sign_extend(index: Word, word: Word) -> Word {
     }
 }
 
-/// LT.
-#[inline(always)]
-pub fn less(a: Word, b: Word) -> Word {
-    from_bool(a < b)
-}
-
-/// GT.
-#[inline(always)]
-pub fn greater(a: Word, b: Word) -> Word {
-    from_bool(a > b)
-}
-
-/// EQ.
-#[inline(always)]
-pub fn equal(a: Word, b: Word) -> Word {
-    from_bool(a == b)
-}
-
-/// ISZERO.
-#[inline(always)]
-pub fn is_zero(a: Word) -> Word {
-    from_bool(a.is_zero())
-}
-
 /// SLT: two's complement order is unsigned order with the sign bits flipped.
 pub fn signed_less(a: Word, b: Word) -> Word {
     match (is_negative(&a), is_negative(&b)) {
         (true, false) => from_bool(true),
         (false, true) => from_bool(false),
-        _ => less(a, b),
+        _ => from_bool(a < b),
     }
-}
-
-/// SGT.
-pub fn signed_greater(a: Word, b: Word) -> Word {
-    signed_less(b, a)
 }
 
 /// BYTE. §6.7.4: the index is the low 64 bits as a signed number, and the shift is taken modulo 2^64, so that
@@ -118,7 +91,7 @@ pub fn byte(index: Word, word: Word) -> Word {
 /// SHL.
 #[inline]
 pub fn shift_left(shift: Word, word: Word) -> Word {
-    match to_u64(&shift) {
+    match shift.to_u64() {
         Some(shift @ 0..=255) => word << shift as usize,
         _ => Word::ZERO,
     }
@@ -127,7 +100,7 @@ pub fn shift_left(shift: Word, word: Word) -> Word {
 /// SHR.
 #[inline]
 pub fn shift_right(shift: Word, word: Word) -> Word {
-    match to_u64(&shift) {
+    match shift.to_u64() {
         Some(shift @ 0..=255) => word >> shift as usize,
         _ => Word::ZERO,
     }
@@ -135,7 +108,7 @@ pub fn shift_right(shift: Word, word: Word) -> Word {
 
 /// SAR.
 pub fn shift_right_signed(shift: Word, word: Word) -> Word {
-    match to_u64(&shift) {
+    match shift.to_u64() {
         Some(shift @ 0..=255) => word.arithmetic_shr(shift as usize),
         _ if is_negative(&word) => Word::MAX,
         _ => Word::ZERO,

@@ -2,22 +2,21 @@
 
 use std::{ops::Range, sync::Arc};
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, U256};
 
 use super::{
-    Word,
     code::Code,
     copy::charge_words,
-    effect::to_address,
-    frame::{Failure, Frame, allocate, allocate_if_any, slot, to_u64},
+    frame::{Failure, Frame, allocate, allocate_if_any, slot},
     opcode::{CALL, CALLCODE, CREATE2, DELEGATECALL, STATICCALL},
+    word::Word,
     world::World,
 };
 use crate::{forks::Generation, journal::AccountIndex};
 
 /// A call that an instruction asks for.
 #[derive(Debug)]
-pub struct CallRequest {
+pub struct CallRequest<W> {
     /// Whose storage and balance.
     pub address: Address,
     /// The same in the journal.
@@ -29,7 +28,7 @@ pub struct CallRequest {
     /// CALLER of the new frame.
     pub caller: Address,
     /// CALLVALUE of the new frame.
-    pub value: Word,
+    pub value: W,
     /// Only CALL moves the value.
     pub transfers: bool,
     /// Gas of the new frame.
@@ -44,15 +43,15 @@ pub struct CallRequest {
 
 /// A creation that an instruction asks for.
 #[derive(Debug)]
-pub struct CreateRequest {
+pub struct CreateRequest<W> {
     /// Endowment.
-    pub value: Word,
+    pub value: W,
     /// Gas of the new frame.
     pub gas: u64,
     /// Initialisation code in the creator's memory.
     pub code: Range<usize>,
     /// CREATE2.
-    pub salt: Option<Word>,
+    pub salt: Option<U256>,
 }
 
 /// What becomes of the instruction.
@@ -65,16 +64,18 @@ pub enum Decision<R> {
 }
 
 /// Prepares a call instruction; `frame.gas` and `frame.height` are up to date before and after it.
-pub fn prepare_call<T>(
+// Out of line: the loop of the interpreter stays small.
+#[inline(never)]
+pub fn prepare_call<T, W: Word>(
     world: &mut World<'_, '_, T>,
-    frame: &mut Frame,
+    frame: &mut Frame<W>,
     opcode: u8,
-) -> Result<Decision<CallRequest>, Failure> {
+) -> Result<Decision<CallRequest<W>>, Failure> {
     let top = frame.height - 1;
     let has_value = opcode == CALL || opcode == CALLCODE;
     let requested = frame.stack[slot(top)];
-    let code_address = to_address(&frame.stack[slot(top - 1)]);
-    let value = if has_value { frame.stack[slot(top - 2)] } else { Word::ZERO };
+    let code_address = frame.stack[slot(top - 1)].to_address();
+    let value = if has_value { frame.stack[slot(top - 2)] } else { W::ZERO };
     let transfers_value = !value.is_zero();
     if opcode == CALL && frame.is_static && transfers_value {
         return Err(Failure::WriteProtection);
@@ -101,7 +102,7 @@ pub fn prepare_call<T>(
 
     // The code is read even if the balance turns out to be too small: that fills the cache of §6.7.3.
     let code = journal.code(target);
-    if transfers_value && journal.balance(frame.account) < value {
+    if transfers_value && !covers(&journal.balance(frame.account), &value) {
         frame.gas = frame.gas.wrapping_add(granted);
         return Ok(Decision::Refuse);
     }
@@ -121,17 +122,23 @@ pub fn prepare_call<T>(
     }))
 }
 
+/// Whether a balance is not below a value. None is below a negative one.
+#[inline]
+fn covers<W: Word>(balance: &U256, value: &W) -> bool {
+    value.amount().is_none_or(|value| value.is_covered_by(balance))
+}
+
 /// The gas left in the caller and the gas for the callee, stipend not included.
 ///
 /// EIP150 keeps one 64th back. §6.7.15: without it G1 adds cost and requested gas modulo 2^64; G3 fails the frame.
-fn split_gas(
+fn split_gas<W: Word>(
     gas: u64,
     cost: u64,
-    requested: &Word,
+    requested: &W,
     eip150: bool,
     generation: Generation,
 ) -> Result<(u64, u64), Failure> {
-    let requested = to_u64(requested);
+    let requested = requested.to_u64();
     let granted = if eip150 {
         let available = gas.checked_sub(cost).ok_or(Failure::OutOfGas)?;
         let most = available - available / 64;
@@ -147,23 +154,24 @@ fn split_gas(
 }
 
 /// Prepares CREATE or CREATE2; `frame.gas` and `frame.height` are up to date before and after it.
-pub fn prepare_create<T>(
+#[inline(never)]
+pub fn prepare_create<T, W: Word>(
     world: &mut World<'_, '_, T>,
-    frame: &mut Frame,
+    frame: &mut Frame<W>,
     opcode: u8,
-) -> Result<Decision<CreateRequest>, Failure> {
+) -> Result<Decision<CreateRequest<W>>, Failure> {
     if frame.is_static {
         return Err(Failure::WriteProtection);
     }
     frame.return_data.clear();
     let top = frame.height - 1;
     let [value, offset, length] = [0, 1, 2].map(|below| frame.stack[slot(top - below)]);
-    let salt = (opcode == CREATE2).then(|| frame.stack[slot(top - 3)]);
+    let salt = (opcode == CREATE2).then(|| frame.stack[slot(top - 3)].magnitude());
     let (gas, code) = allocate_if_any(&mut frame.memory, frame.gas, &offset, &length)?;
     frame.gas = gas;
     frame.height = top - if salt.is_some() { 3 } else { 2 };
     // §6.7.8: before the gas for hashing.
-    if world.journal.balance(frame.account) < value {
+    if !covers(&world.journal.balance(frame.account), &value) {
         return Ok(Decision::Refuse);
     }
     if salt.is_some() {

@@ -1,11 +1,11 @@
 //! Instructions that change the state or look at other accounts: SSTORE, LOG, SELFDESTRUCT, EXTCODE*, BLOCKHASH.
 
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes, U256};
 
 use super::{
-    Word,
-    frame::{Failure, Frame, Stack, allocate_if_any, slot, to_u64},
+    frame::{Failure, Frame, Stack, allocate_if_any, slot},
     table::{StorageMetering, Table},
+    word::Word,
     world::World,
 };
 use crate::{
@@ -13,28 +13,14 @@ use crate::{
     receipt::Log,
 };
 
-/// The low 20 bytes of a word.
-#[inline]
-pub fn to_address(word: &Word) -> Address {
-    Address::from_slice(&word.to_be_bytes::<32>()[12..])
-}
-
-/// An address as a word.
-#[inline]
-pub fn from_address(address: &Address) -> Word {
-    let mut bytes = [0; 32];
-    bytes[12..].copy_from_slice(address.as_slice());
-    Word::from_be_bytes(bytes)
-}
-
 /// SSTORE. Returns gas. The whole state change is undone with the frame when the gas does not suffice.
 #[inline]
 pub fn store(
     journal: &mut Journal<'_>,
     table: &Table,
     account: AccountIndex,
-    key: &Word,
-    value: &Word,
+    key: &U256,
+    value: &U256,
     gas: u64,
 ) -> Result<u64, Failure> {
     let metering = table.metering;
@@ -54,10 +40,10 @@ pub fn store(
 }
 
 /// LOG0 to LOG4: offset, length, topics at `top` and below. Returns gas.
-pub fn log(
+pub fn log<W: Word>(
     journal: &mut Journal<'_>,
     address: &Address,
-    stack: &Stack,
+    stack: &Stack<W>,
     top: usize,
     topics: usize,
     memory: &mut Vec<u8>,
@@ -68,7 +54,7 @@ pub fn log(
     let gas = gas.checked_sub(8 * range.len() as u64).ok_or(Failure::OutOfGas)?;
     journal.log(Log {
         address: *address,
-        topics: (2..2 + topics).map(|below| B256::new(stack[slot(top - below)].to_be_bytes())).collect(),
+        topics: (2..2 + topics).map(|below| B256::from(stack[slot(top - below)].magnitude())).collect(),
         data: Bytes::copy_from_slice(&memory[range]),
     });
     Ok(gas)
@@ -79,11 +65,11 @@ pub fn log(
 pub fn self_destruct<T>(
     world: &mut World<'_, '_, T>,
     account: AccountIndex,
-    beneficiary: &Word,
+    beneficiary: &Address,
     gas: u64,
 ) -> Result<u64, Failure> {
     let flags = &world.table.flags;
-    let beneficiary = world.journal.index(&to_address(beneficiary));
+    let beneficiary = world.journal.index(beneficiary);
     let is_new = flags.eip150
         && if flags.eip158 {
             world.journal.is_empty(beneficiary) && !world.journal.balance(account).is_zero()
@@ -97,30 +83,35 @@ pub fn self_destruct<T>(
 }
 
 /// BALANCE.
-pub fn balance(journal: &mut Journal<'_>, address: &Word) -> Word {
-    let account = journal.index(&to_address(address));
-    journal.balance(account)
+pub fn balance<W: Word>(journal: &mut Journal<'_>, address: &W) -> W {
+    let account = journal.index(&address.to_address());
+    W::unsigned(journal.balance(account))
 }
 
 /// EXTCODESIZE, stale code included (§6.7.3).
-pub fn code_size(journal: &mut Journal<'_>, address: &Word) -> Word {
-    let account = journal.index(&to_address(address));
-    Word::from(journal.code(account).map_or(0, |code| code.bytes().len()))
+pub fn code_size<W: Word>(journal: &mut Journal<'_>, address: &W) -> W {
+    let account = journal.index(&address.to_address());
+    W::from_u64(journal.code(account).map_or(0, |code| code.bytes().len()) as u64)
 }
 
 /// EXTCODEHASH: zero for an empty account.
-pub fn code_hash(journal: &mut Journal<'_>, address: &Word) -> Word {
-    let account = journal.index(&to_address(address));
-    if journal.is_empty(account) { Word::ZERO } else { Word::from_be_bytes(journal.code_hash(account).0) }
+pub fn code_hash<W: Word>(journal: &mut Journal<'_>, address: &W) -> W {
+    let account = journal.index(&address.to_address());
+    if journal.is_empty(account) { W::ZERO } else { W::unsigned(journal.code_hash(account).into()) }
 }
 
 /// EXTCODECOPY: address at `top`, then as [`super::copy::copy`]. Returns gas. The code is read after all gas is
 /// charged: a frame that runs out must not fill the cache of §6.7.3.
-pub fn copy_code(journal: &mut Journal<'_>, frame: &mut Frame, top: usize, gas: u64) -> Result<u64, Failure> {
+pub fn copy_code<W: Word>(
+    journal: &mut Journal<'_>,
+    frame: &mut Frame<W>,
+    top: usize,
+    gas: u64,
+) -> Result<u64, Failure> {
     let (memory, stack) = (&mut frame.memory, &frame.stack);
     let (gas, range) = super::frame::allocate(memory, gas, &stack[slot(top - 1)], &stack[slot(top - 3)])?;
     let gas = super::copy::charge_words(gas, range.len(), 3)?;
-    let account = journal.index(&to_address(&stack[slot(top)]));
+    let account = journal.index(&stack[slot(top)].to_address());
     let code = journal.code(account);
     let bytes = code.as_deref().map_or(&[][..], |code| code.bytes());
     super::frame::copy_padded(&mut memory[range], bytes, &stack[slot(top - 2)]);
@@ -128,12 +119,12 @@ pub fn copy_code(journal: &mut Journal<'_>, frame: &mut Frame, top: usize, gas: 
 }
 
 /// BLOCKHASH of the 256 blocks before this one, else zero.
-pub fn block_hash<T>(world: &mut World<'_, '_, T>, number: &Word) -> Word {
+pub fn block_hash<T, W: Word>(world: &mut World<'_, '_, T>, number: &W) -> W {
     let current = world.block.number;
-    match to_u64(number) {
+    match number.to_u64() {
         Some(number) if number < current && current - number <= 256 => {
-            Word::from_be_bytes(world.journal.block_hash(number).0)
+            W::unsigned(world.journal.block_hash(number).into())
         }
-        _ => Word::ZERO,
+        _ => W::ZERO,
     }
 }

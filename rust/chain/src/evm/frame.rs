@@ -4,11 +4,11 @@ use std::{ops::Range, sync::Arc};
 
 use alloy_primitives::Address;
 
-use super::{Word, code::Code, precompile::BadInput, table::STACK_LIMIT};
+use super::{access_list::ListRefusal, code::Code, precompile::BadInput, table::STACK_LIMIT, word::Word};
 use crate::journal::{AccountIndex, Snapshot};
 
 /// The stack of one frame; a height is always below or at its length, which the mask in [`slot`] exploits.
-pub type Stack = [Word; STACK_LIMIT];
+pub type Stack<W> = [W; STACK_LIMIT];
 
 /// Index of the item at `height` (the top one has the stack's height minus one), bounded by a mask so that the
 /// compiler needs no check; [`super::table::Entry`] guarantees that the mask never acts.
@@ -50,6 +50,10 @@ pub enum Failure {
     Precompile(BadInput),
     /// The nonce of the creator is 2^64-1 (G3).
     NonceOverflow,
+    /// An access list does not allow it (G3).
+    NotAuthorised,
+    /// A call that an access list refuses (G3).
+    AccessList(ListRefusal),
     /// Nothing about the frame: the whole block cannot go on; the reason is in the state.
     Fault,
 }
@@ -73,6 +77,8 @@ impl Failure {
             Self::CodeDeposit => "contract creation code storage out of gas",
             Self::Precompile(input) => input.client_text(),
             Self::NonceOverflow => "nonce uint64 overflow",
+            Self::NotAuthorised => "not in allow list",
+            Self::AccessList(refusal) => refusal.client_text(),
             Self::Fault => "the block cannot go on",
         }
     }
@@ -92,9 +98,9 @@ pub enum Purpose {
 
 /// One frame.
 #[derive(Debug)]
-pub struct Frame {
+pub struct Frame<W> {
     /// Items below `height` are live.
-    pub stack: Box<Stack>,
+    pub stack: Box<Stack<W>>,
     /// Number of items.
     pub height: usize,
     /// Always a multiple of 32 bytes long.
@@ -116,7 +122,7 @@ pub struct Frame {
     /// CALLER.
     pub caller: Address,
     /// CALLVALUE.
-    pub value: Word,
+    pub value: W,
     /// No changes of state allowed.
     pub is_static: bool,
     /// Call or creation.
@@ -128,11 +134,11 @@ pub struct Frame {
 /// What a pooled frame keeps of a large memory.
 const RETAINED_MEMORY: usize = 1 << 20;
 
-impl Frame {
+impl<W: Word> Frame<W> {
     /// A frame with buffers and nothing in it.
     pub fn new(code: Arc<Code>) -> Self {
         Self {
-            stack: Box::new([Word::ZERO; STACK_LIMIT]),
+            stack: Box::new([W::ZERO; STACK_LIMIT]),
             height: 0,
             memory: Vec::new(),
             return_data: Vec::new(),
@@ -143,7 +149,7 @@ impl Frame {
             address: Address::ZERO,
             account: AccountIndex::default(),
             caller: Address::ZERO,
-            value: Word::ZERO,
+            value: W::ZERO,
             is_static: false,
             purpose: Purpose::Create,
             snapshot: Snapshot::default(),
@@ -161,17 +167,10 @@ impl Frame {
     }
 
     /// Pushes a result; calls leave fewer items than they take, so there is room.
-    pub fn push(&mut self, word: Word) {
+    pub fn push(&mut self, word: W) {
         self.stack[slot(self.height)] = word;
         self.height += 1;
     }
-}
-
-/// A word as u64, none from 2^64 on.
-#[inline(always)]
-pub fn to_u64(word: &Word) -> Option<u64> {
-    let [low, a, b, c] = *word.as_limbs();
-    if a | b | c == 0 { Some(low) } else { None }
 }
 
 /// Beyond this an offset or a length fails whatever the gas (§6.7.6).
@@ -185,8 +184,13 @@ pub const MEMORY_LIMIT: u64 = 1 << 32;
 /// Returns the gas left and the range; a length of zero needs an offset below 2^64 and gives an empty range at zero
 /// (§6.7.6). Errors: out of gas, offset or length too large.
 #[inline]
-pub fn allocate(memory: &mut Vec<u8>, gas: u64, offset: &Word, length: &Word) -> Result<(u64, Range<usize>), Failure> {
-    let (Some(offset), Some(length)) = (to_u64(offset), to_u64(length)) else {
+pub fn allocate<W: Word>(
+    memory: &mut Vec<u8>,
+    gas: u64,
+    offset: &W,
+    length: &W,
+) -> Result<(u64, Range<usize>), Failure> {
+    let (Some(offset), Some(length)) = (offset.to_u64(), length.to_u64()) else {
         return Err(Failure::OffsetOverflow);
     };
     if length == 0 {
@@ -203,11 +207,11 @@ pub fn allocate(memory: &mut Vec<u8>, gas: u64, offset: &Word, length: &Word) ->
 /// As [`allocate`], but a length of zero is fine with any offset (§6.7.6: RETURN, REVERT, LOG, KECCAK256, CREATE, the
 /// input of calls).
 #[inline]
-pub fn allocate_if_any(
+pub fn allocate_if_any<W: Word>(
     memory: &mut Vec<u8>,
     gas: u64,
-    offset: &Word,
-    length: &Word,
+    offset: &W,
+    length: &W,
 ) -> Result<(u64, Range<usize>), Failure> {
     if length.is_zero() { Ok((gas, 0..0)) } else { allocate(memory, gas, offset, length) }
 }
@@ -227,8 +231,8 @@ fn grow(memory: &mut Vec<u8>, gas: u64, end: u64) -> Result<u64, Failure> {
 }
 
 /// Copies `data[offset..]` to `target`, zeros where the data ends; an offset of 2^64 or more is beyond any data.
-pub fn copy_padded(target: &mut [u8], data: &[u8], offset: &Word) {
-    let start = to_u64(offset).map_or(data.len(), |offset| (offset as usize).min(data.len()));
+pub fn copy_padded<W: Word>(target: &mut [u8], data: &[u8], offset: &W) {
+    let start = offset.to_u64().map_or(data.len(), |offset| (offset as usize).min(data.len()));
     let available = target.len().min(data.len() - start);
     target[..available].copy_from_slice(&data[start..start + available]);
     target[available..].fill(0);
@@ -236,7 +240,9 @@ pub fn copy_padded(target: &mut [u8], data: &[u8], offset: &Word) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use alloy_primitives::U256 as Word;
+
+    use super::{Failure, OFFSET_LIMIT, allocate, allocate_if_any, copy_padded};
 
     #[test]
     fn a_length_of_zero_forgives_an_offset_only_where_6_7_6_says_so() {

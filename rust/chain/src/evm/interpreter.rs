@@ -3,20 +3,22 @@
 //! Gas, position and height live in locals: no function that is not inlined gets a reference to them, so that they
 //! stay in registers. They are written back before anything that needs the whole frame.
 
+use alloy_primitives::U256;
+
 use super::{
-    Word, arithmetic as math,
     call::{CallRequest, CreateRequest, Decision, prepare_call, prepare_create},
     copy, effect,
-    frame::{Failure, Frame, Stack, allocate, allocate_if_any, slot, to_u64},
+    frame::{Failure, Frame, Stack, allocate, allocate_if_any, slot},
     opcode::*,
     table::Entry,
     trace::{Step, Tracer},
+    word::Word,
     world::World,
 };
 
 /// Why the loop came back.
 #[derive(Debug)]
-pub enum Exit {
+pub enum Exit<W> {
     /// STOP, the end of the code, or SELFDESTRUCT.
     Stop,
     /// RETURN with this range of memory.
@@ -26,28 +28,28 @@ pub enum Exit {
     /// A failure: all gas is gone.
     Fail(Failure),
     /// A call is to be tried.
-    Call(CallRequest),
+    Call(CallRequest<W>),
     /// A creation is to be tried.
-    Create(CreateRequest),
+    Create(CreateRequest<W>),
 }
 
 /// The word that `N` bytes of push data make.
 #[inline(always)]
-fn push_data<const N: usize>(code: &[u8], position: usize) -> Word {
+fn push_data<const N: usize>(code: &[u8], position: usize) -> U256 {
     let mut bytes = [0u8; 32];
     if let Some(data) = code.get(position + 1..position + 1 + N) {
         bytes[32 - N..].copy_from_slice(data);
     }
-    Word::from_be_bytes(bytes)
+    U256::from_be_bytes(bytes)
 }
 
 /// Runs `frame`, which is the `depth`-th, from where it stands.
-pub fn run<T: Tracer>(frame: &mut Frame, depth: usize, world: &mut World<'_, '_, T>) -> Exit {
+pub fn run<T: Tracer, W: Word>(frame: &mut Frame<W>, depth: usize, world: &mut World<'_, '_, T>) -> Exit<W> {
     let mut gas = frame.gas;
     let mut position = frame.position;
     let mut height = frame.height;
     // Borrowed anew after every use of the whole frame: one load less per instruction.
-    let mut stack: &mut Stack = &mut frame.stack;
+    let mut stack: &mut Stack<W> = &mut frame.stack;
     let entries = &world.table.entries;
     let code = std::sync::Arc::clone(&frame.code);
     let bytes = code.padded();
@@ -120,7 +122,7 @@ pub fn run<T: Tracer>(frame: &mut Frame, depth: usize, world: &mut World<'_, '_,
     }
     macro_rules! jump {
         ($target:expr) => {{
-            match to_u64(&$target) {
+            match $target.jump_target() {
                 Some(target) if code.is_destination(target) => {
                     position = target as usize;
                     continue;
@@ -165,71 +167,71 @@ pub fn run<T: Tracer>(frame: &mut Frame, depth: usize, world: &mut World<'_, '_,
                 store_back!();
                 return Exit::Stop;
             }
-            ADD => binary!(Word::wrapping_add),
-            MUL => binary!(Word::wrapping_mul),
-            SUB => binary!(Word::wrapping_sub),
-            DIV => binary!(math::divide),
-            SDIV => binary!(math::signed_divide),
-            MOD => binary!(math::modulo),
-            SMOD => binary!(math::signed_modulo),
-            ADDMOD => ternary!(math::add_modulo),
-            MULMOD => ternary!(math::multiply_modulo),
+            ADD => binary!(W::add),
+            MUL => binary!(W::multiply),
+            SUB => binary!(W::subtract),
+            DIV => binary!(W::divide),
+            SDIV => binary!(W::signed_divide),
+            MOD => binary!(W::modulo),
+            SMOD => binary!(W::signed_modulo),
+            ADDMOD => ternary!(W::add_modulo),
+            MULMOD => ternary!(W::multiply_modulo),
             EXP => {
-                let length = item!(1).bit_len().div_ceil(8) as u64;
+                let length = item!(1).byte_length();
                 gas = check!(gas.checked_sub(length * world.table.exponent_byte).ok_or(Failure::OutOfGas));
-                binary!(math::power);
+                binary!(W::power);
             }
             // §6.7.5: with one item only, it is dropped and nothing is extended.
             SIGNEXTEND if height == 1 => height = 0,
-            SIGNEXTEND => binary!(math::sign_extend),
-            LT => binary!(math::less),
-            GT => binary!(math::greater),
-            SLT => binary!(math::signed_less),
-            SGT => binary!(math::signed_greater),
-            EQ => binary!(math::equal),
-            ISZERO => unary!(math::is_zero),
-            AND => binary!(|a: Word, b: Word| a & b),
-            OR => binary!(|a: Word, b: Word| a | b),
-            XOR => binary!(|a: Word, b: Word| a ^ b),
-            NOT => unary!(|a: Word| !a),
-            BYTE => binary!(math::byte),
-            SHL => binary!(math::shift_left),
-            SHR => binary!(math::shift_right),
-            SAR => binary!(math::shift_right_signed),
+            SIGNEXTEND => binary!(W::sign_extend),
+            LT => binary!(W::less),
+            GT => binary!(W::greater),
+            SLT => binary!(W::signed_less),
+            SGT => binary!(W::signed_greater),
+            EQ => binary!(W::equal),
+            ISZERO => unary!(W::zero_test),
+            AND => binary!(W::and),
+            OR => binary!(W::or),
+            XOR => binary!(W::xor),
+            NOT => unary!(W::not),
+            BYTE => binary!(W::byte),
+            SHL => binary!(W::shift_left),
+            SHR => binary!(W::shift_right),
+            SAR => binary!(W::shift_right_signed),
             KECCAK256 => {
                 let (left, hash) = check!(copy::hash(&item!(0), &item!(1), &mut frame.memory, gas));
                 gas = left;
                 height -= 1;
                 item!(0) = hash;
             }
-            ADDRESS => push!(effect::from_address(&frame.address)),
-            BALANCE => unary!(|address: Word| effect::balance(world.journal, &address)),
-            ORIGIN => push!(effect::from_address(&world.transaction.origin)),
-            CALLER => push!(effect::from_address(&frame.caller)),
+            ADDRESS => push!(W::from_address(&frame.address)),
+            BALANCE => unary!(|address: W| effect::balance(world.journal, &address)),
+            ORIGIN => push!(W::from_address(&world.transaction.origin)),
+            CALLER => push!(W::from_address(&frame.caller)),
             CALLVALUE => push!(frame.value),
             CALLDATALOAD => {
                 let mut word = [0; 32];
                 super::frame::copy_padded(&mut word, &frame.input, &item!(0));
-                item!(0) = Word::from_be_bytes(word);
+                item!(0) = W::unsigned(U256::from_be_bytes(word));
             }
-            CALLDATASIZE => push!(Word::from(frame.input.len())),
+            CALLDATASIZE => push!(W::from_u64(frame.input.len() as u64)),
             CALLDATACOPY => {
                 gas = check!(copy::copy(stack, height - 1, &mut frame.memory, gas, &frame.input));
                 height -= 3;
             }
-            CODESIZE => push!(Word::from(code.bytes().len())),
+            CODESIZE => push!(W::from_u64(code.bytes().len() as u64)),
             CODECOPY => {
                 gas = check!(copy::copy(stack, height - 1, &mut frame.memory, gas, code.bytes()));
                 height -= 3;
             }
-            GASPRICE => push!(world.transaction.gas_price),
-            EXTCODESIZE => unary!(|address: Word| effect::code_size(world.journal, &address)),
+            GASPRICE => push!(W::unsigned(world.transaction.gas_price)),
+            EXTCODESIZE => unary!(|address: W| effect::code_size(world.journal, &address)),
             EXTCODECOPY => {
                 gas = check!(effect::copy_code(world.journal, frame, height - 1, gas));
                 stack = &mut frame.stack;
                 height -= 4;
             }
-            RETURNDATASIZE => push!(Word::from(frame.return_data.len())),
+            RETURNDATASIZE => push!(W::from_u64(frame.return_data.len() as u64)),
             RETURNDATACOPY => {
                 gas = check!(copy::copy_return_data(
                     stack,
@@ -238,45 +240,46 @@ pub fn run<T: Tracer>(frame: &mut Frame, depth: usize, world: &mut World<'_, '_,
                     gas,
                     &frame.return_data,
                     world.table.generation,
-                    world.journal,
                 ));
                 height -= 3;
             }
-            EXTCODEHASH => unary!(|address: Word| effect::code_hash(world.journal, &address)),
-            BLOCKHASH => unary!(|number: Word| effect::block_hash(world, &number)),
-            COINBASE => push!(effect::from_address(&world.block.coinbase)),
-            TIMESTAMP => push!(Word::from(world.block.timestamp)),
-            NUMBER => push!(Word::from(world.block.number)),
-            DIFFICULTY => push!(Word::from(world.block.difficulty)),
-            GASLIMIT => push!(Word::from(world.block.gas_limit)),
-            CHAINID => push!(Word::from(world.chain_id)),
-            SELFBALANCE => push!(world.journal.balance(frame.account)),
-            BASEFEE => push!(Word::from(world.block.base_fee)),
+            EXTCODEHASH => unary!(|address: W| effect::code_hash(world.journal, &address)),
+            BLOCKHASH => unary!(|number: W| effect::block_hash(world, &number)),
+            COINBASE => push!(W::from_address(&world.block.coinbase)),
+            TIMESTAMP => push!(W::signed_64(world.block.timestamp)),
+            NUMBER => push!(W::signed_64(world.block.number)),
+            DIFFICULTY => push!(W::from_u64(world.block.difficulty)),
+            GASLIMIT => push!(W::signed_64(world.block.gas_limit)),
+            CHAINID => push!(W::from_u64(world.chain_id)),
+            SELFBALANCE => push!(W::unsigned(world.journal.balance(frame.account))),
+            BASEFEE => push!(W::from_u64(world.block.base_fee)),
             POP => height -= 1,
             MLOAD => {
-                let (left, range) = check!(allocate(&mut frame.memory, gas, &item!(0), &WORD_LENGTH));
+                let (left, range) = check!(allocate(&mut frame.memory, gas, &item!(0), &W::LENGTH));
                 gas = left;
-                item!(0) = Word::from_be_slice(&frame.memory[range]);
+                item!(0) = W::unsigned(U256::from_be_slice(&frame.memory[range]));
             }
             MSTORE => {
-                let (left, range) = check!(allocate(&mut frame.memory, gas, &item!(0), &WORD_LENGTH));
+                let (left, range) = check!(allocate(&mut frame.memory, gas, &item!(0), &W::LENGTH));
                 gas = left;
-                frame.memory[range].copy_from_slice(&item!(1).to_be_bytes::<32>());
+                frame.memory[range].copy_from_slice(&item!(1).magnitude().to_be_bytes::<32>());
                 height -= 2;
             }
             MSTORE8 => {
-                let (left, range) = check!(allocate(&mut frame.memory, gas, &item!(0), &Word::ONE));
+                let (left, range) = check!(allocate(&mut frame.memory, gas, &item!(0), &W::ONE));
                 gas = left;
-                frame.memory[range].fill(item!(1).as_limbs()[0] as u8);
+                frame.memory[range].fill(item!(1).magnitude().as_limbs()[0] as u8);
                 height -= 2;
             }
             SLOAD => {
-                let value = world.journal.storage(frame.account, &item!(0));
-                item!(0) = value;
+                let value = item!(0).with_magnitude(|key| world.journal.storage(frame.account, key));
+                item!(0) = W::unsigned(value);
             }
             SSTORE => {
                 read_only!();
-                gas = check!(effect::store(world.journal, world.table, frame.account, &item!(0), &item!(1), gas));
+                gas = check!(item!(0).with_magnitude(|key| item!(1).with_magnitude(|value| {
+                    effect::store(world.journal, world.table, frame.account, key, value, gas)
+                })));
                 height -= 2;
             }
             JUMP => {
@@ -289,20 +292,20 @@ pub fn run<T: Tracer>(frame: &mut Frame, depth: usize, world: &mut World<'_, '_,
                     jump!(stack[slot(height + 1)]);
                 }
             }
-            PC => push!(Word::from(position)),
-            MSIZE => push!(Word::from(frame.memory.len())),
-            GAS => push!(Word::from(gas)),
+            PC => push!(W::from_u64(position as u64)),
+            MSIZE => push!(W::from_u64(frame.memory.len() as u64)),
+            GAS => push!(W::from_u64(gas)),
             JUMPDEST => {}
             PUSH1 => {
-                push!(Word::from(bytes.get(position + 1).copied().unwrap_or(0)));
+                push!(W::from_u64(u64::from(bytes.get(position + 1).copied().unwrap_or(0))));
                 position += 1;
             }
             0x61 => {
-                push!(push_data::<2>(bytes, position));
+                push!(W::unsigned(push_data::<2>(bytes, position)));
                 position += 2;
             }
             0x62..=PUSH32 => {
-                push!(push_any(bytes, position, opcode));
+                push!(W::unsigned(push_any(bytes, position, opcode)));
                 position += usize::from(opcode - (PUSH1 - 1));
             }
             DUP1..=DUP16 => {
@@ -334,7 +337,7 @@ pub fn run<T: Tracer>(frame: &mut Frame, depth: usize, world: &mut World<'_, '_,
                 frame.return_data.clear();
                 match check!(prepare_call(world, frame, opcode)) {
                     Decision::Start(request) => return Exit::Call(request),
-                    Decision::Refuse => frame.push(Word::ZERO),
+                    Decision::Refuse => frame.push(W::ZERO),
                 }
                 load_again!();
             }
@@ -342,7 +345,7 @@ pub fn run<T: Tracer>(frame: &mut Frame, depth: usize, world: &mut World<'_, '_,
                 store_back!();
                 match check!(prepare_create(world, frame, opcode)) {
                     Decision::Start(request) => return Exit::Create(request),
-                    Decision::Refuse => frame.push(Word::ZERO),
+                    Decision::Refuse => frame.push(W::ZERO),
                 }
                 load_again!();
             }
@@ -355,7 +358,7 @@ pub fn run<T: Tracer>(frame: &mut Frame, depth: usize, world: &mut World<'_, '_,
             }
             SELFDESTRUCT => {
                 read_only!();
-                gas = check!(effect::self_destruct(world, frame.account, &item!(0), gas));
+                gas = check!(effect::self_destruct(world, frame.account, &item!(0).to_address(), gas));
                 height -= 1;
                 store_back!();
                 return Exit::Stop;
@@ -379,11 +382,9 @@ fn stack_failure(entry: Entry, height: usize) -> Failure {
     }
 }
 
-const WORD_LENGTH: Word = Word::from_limbs([32, 0, 0, 0]);
-
 /// PUSH3 to PUSH32: reads the 32 bytes behind the instruction and drops what is not its own.
 #[inline]
-fn push_any(bytes: &[u8], position: usize, opcode: u8) -> Word {
+fn push_any(bytes: &[u8], position: usize, opcode: u8) -> U256 {
     match opcode {
         0x62 => push_data::<3>(bytes, position),
         0x63 => push_data::<4>(bytes, position),

@@ -5,20 +5,21 @@ use std::{ops::Range, sync::Arc};
 use alloy_primitives::{Address, Bytes};
 
 use super::{
-    Message, Outcome, Status, Word,
+    Message, Outcome, Status, access_list,
     call::{CallRequest, CreateRequest},
     code::Code,
-    create_address, effect,
+    create_address,
     frame::{Failure, Frame, Purpose},
     interpreter::{self, Exit},
     precompile::Precompile,
     salted_address,
     trace::Tracer,
+    word::Word,
     world::World,
 };
 use crate::{
     forks::Generation,
-    journal::{Fault, Snapshot},
+    journal::{AccountIndex, Fault, Journal, Snapshot},
     state::EMPTY_CODE_HASH,
 };
 
@@ -40,13 +41,19 @@ enum Started {
 }
 
 /// Pooled frames; the first `depth` are live.
-#[derive(Debug, Default)]
-pub struct Machine {
-    frames: Vec<Frame>,
+#[derive(Debug)]
+pub struct Machine<W> {
+    frames: Vec<Frame<W>>,
     depth: usize,
 }
 
-impl Machine {
+impl<W> Default for Machine<W> {
+    fn default() -> Self {
+        Self { frames: Vec::new(), depth: 0 }
+    }
+}
+
+impl<W: Word> Machine<W> {
     /// Executes the message of a transaction: raises the nonce of the sender, moves value, runs code.
     ///
     /// Errors: a fault, which concerns the block and not the transaction.
@@ -69,7 +76,7 @@ impl Machine {
                     // §6.7.3: the code is read before the account is touched.
                     code: world.journal.code(account),
                     caller: message.caller,
-                    value: message.value,
+                    value: W::unsigned(message.value),
                     transfers: true,
                     gas: message.gas,
                     is_static: false,
@@ -79,8 +86,12 @@ impl Machine {
                 self.start_call(world, request, Some(message.input))
             }
             None => {
-                let request =
-                    CreateRequest { value: message.value, gas: message.gas, code: 0..message.input.len(), salt: None };
+                let request = CreateRequest {
+                    value: W::unsigned(message.value),
+                    gas: message.gas,
+                    code: 0..message.input.len(),
+                    salt: None,
+                };
                 self.start_create(world, message.caller, request, Some(message.input))
             }
         };
@@ -109,7 +120,7 @@ impl Machine {
                 Exit::Create(request) => {
                     let creator = self.frames[depth - 1].address;
                     if let Started::Done(outcome) = self.start_create(world, creator, request, None) {
-                        self.frames[depth - 1].accept_creation(Word::ZERO, outcome.gas_left, &[]);
+                        self.frames[depth - 1].accept_creation(W::ZERO, outcome.gas_left, &[]);
                     }
                 }
                 Exit::Stop => {
@@ -158,7 +169,7 @@ impl Machine {
     fn start_call<T: Tracer>(
         &mut self,
         world: &mut World<'_, '_, T>,
-        request: CallRequest,
+        request: CallRequest<W>,
         data: Option<&[u8]>,
     ) -> Started {
         if self.depth >= DEPTH_LIMIT {
@@ -168,29 +179,25 @@ impl Machine {
         world.journal.touch(request.account);
         if request.transfers {
             let caller = world.journal.index(&request.caller);
-            if !world.journal.transfer(caller, request.account, &request.value) {
+            if !move_value(world.journal, caller, request.account, &request.value) {
                 // §6.7.14: the touch stays.
                 return Started::Done(Outcome::failed(Failure::InsufficientBalance, request.gas));
             }
         }
-        let flags = &world.table.flags;
-        if let Some(precompile) = Precompile::at(&request.code_address, flags) {
+        let table = world.table;
+        let precompile = Precompile::at(&request.code_address, table.generation, &table.flags);
+        if precompile.is_some() || world.access_lists.any() {
             let input = match (data, self.depth.checked_sub(1)) {
                 (Some(data), _) => data,
-                (None, Some(caller)) => &self.frames[caller].memory[request.input],
+                (None, Some(caller)) => &self.frames[caller].memory[request.input.clone()],
                 (None, None) => &[],
             };
-            return Started::Done(match precompile.run(input, request.gas, flags) {
-                Ok((gas_left, output)) => Outcome { status: Status::Success, gas_left, output },
-                Err(failure) => {
+            if let Some(outcome) = run_natively(world, &request, precompile, input) {
+                if outcome.status != Status::Success {
                     world.journal.revert(snapshot);
-                    Outcome::failed(failure, 0)
                 }
-            });
-        }
-        if world.table.generation != Generation::G1 && is_later_precompile(&request.code_address) {
-            world.journal.set_fault(Fault::UnknownPrecompile(request.code_address));
-            return Started::Done(Outcome::failed(Failure::Fault, 0));
+                return Started::Done(outcome);
+            }
         }
         let Some(code) = request.code else {
             return Started::Done(Outcome { status: Status::Success, gas_left: request.gas, output: Bytes::new() });
@@ -219,7 +226,7 @@ impl Machine {
         &mut self,
         world: &mut World<'_, '_, T>,
         creator: Address,
-        request: CreateRequest,
+        request: CreateRequest<W>,
         data: Option<&[u8]>,
     ) -> Started {
         let journal = &mut *world.journal;
@@ -253,9 +260,19 @@ impl Machine {
             journal.create_account(account);
             journal.set_nonce(account, 1);
         }
-        if !journal.transfer(creator_account, account, &request.value) {
-            // Only in G3 and for a transaction: the new account stays with nonce 1 (§6.2).
+        if !move_value(journal, creator_account, account, &request.value) {
+            // Only from G2 on and for a transaction: the new account stays with nonce 1 (§6.2).
             return done(Failure::InsufficientBalance, request.gas);
+        }
+        if world.access_lists.any() {
+            if !world.access_lists.may_create(world.journal, &creator) {
+                // §6.7.13: value and account stay.
+                return done(Failure::NotAuthorised, 0);
+            }
+            if !world.access_lists.may_run(world.journal, &creator) {
+                world.journal.revert(snapshot);
+                return done(Failure::NotAuthorised, 0);
+            }
         }
         let code = Arc::new(Code::new(initialisation));
         self.open_frame(code);
@@ -309,9 +326,9 @@ impl Machine {
 }
 
 /// Charges for and stores the code that a creation returned.
-fn deposit<T>(world: &mut World<'_, '_, T>, frame: &mut Frame, code: Range<usize>) -> Status {
+fn deposit<T, W: Word>(world: &mut World<'_, '_, T>, frame: &mut Frame<W>, code: Range<usize>) -> Status {
     let flags = &world.table.flags;
-    let refuse = |world: &mut World<'_, '_, T>, frame: &mut Frame, snapshot: Snapshot| {
+    let refuse = |world: &mut World<'_, '_, T>, frame: &mut Frame<W>, snapshot: Snapshot| {
         world.journal.revert(snapshot);
         frame.gas = 0;
     };
@@ -333,23 +350,52 @@ fn deposit<T>(world: &mut World<'_, '_, T>, frame: &mut Frame, code: Range<usize
 
 /// What CREATE and CREATE2 push. §6.7.9: when the gas does not pay for the code, CREATE pushes zero under homestead
 /// and the address before it; CREATE2 pushes the (rolled back) address in G1 and G2, zero in G3.
-fn created_word(frame: &Frame, status: Status, homestead: bool, generation: Generation) -> Word {
+fn created_word<W: Word>(frame: &Frame<W>, status: Status, homestead: bool, generation: Generation) -> W {
     let shows_address = match status {
         Status::Success => true,
         Status::Failed(Failure::CodeDeposit) if frame.purpose == Purpose::Create2 => generation != Generation::G3,
         Status::Failed(Failure::CodeDeposit) => !homestead,
         _ => false,
     };
-    if shows_address { effect::from_address(&frame.address) } else { Word::ZERO }
+    if shows_address { W::from_address(&frame.address) } else { W::ZERO }
 }
 
-/// 0x2020 and 0x2030 of the releases from v0.7.1 on (§6.8).
-fn is_later_precompile(address: &Address) -> bool {
-    let (zeros, last) = address.as_slice().split_at(18);
-    zeros.iter().all(|byte| *byte == 0) && (last == [0x20, 0x20] || last == [0x20, 0x30])
+/// Moves the value of a call or creation, or says that there is not enough.
+fn move_value<W: Word>(journal: &mut Journal<'_>, from: AccountIndex, to: AccountIndex, value: &W) -> bool {
+    let Some(amount) = value.amount() else {
+        let address = *journal.address(from);
+        journal.set_fault(Fault::BalanceOverflow(address));
+        return true;
+    };
+    journal.transfer(from, to, &amount)
 }
 
-impl Frame {
+/// A call that runs no code: of an access list, by whom the lists stop, or of a precompile.
+///
+/// None where code is to be run. Nothing is undone here.
+fn run_natively<T, W>(
+    world: &mut World<'_, '_, T>,
+    request: &CallRequest<W>,
+    precompile: Option<Precompile>,
+    input: &[u8],
+) -> Option<Outcome> {
+    let (lists, journal) = (world.access_lists, &mut *world.journal);
+    if lists.any() {
+        if lists.is_list(&request.code_address) {
+            let (list, caller) = (&request.code_address, &request.caller);
+            return Some(access_list::call(journal, list, caller, input, request.gas, request.is_static));
+        }
+        if !lists.may_run(journal, &request.caller) {
+            return Some(Outcome::failed(Failure::NotAuthorised, 0));
+        }
+    }
+    Some(match precompile?.run(input, request.gas, &world.table.flags, &request.caller, journal) {
+        Ok((gas_left, output)) => Outcome { status: Status::Success, gas_left, output },
+        Err(failure) => Outcome::failed(failure, 0),
+    })
+}
+
+impl<W: Word> Frame<W> {
     /// Takes over the result of a call instruction.
     fn accept_call(&mut self, status: &Status, gas_left: u64, data: &[u8], output: Range<usize>) {
         let success = *status == Status::Success;
@@ -359,11 +405,11 @@ impl Frame {
             self.return_data.extend_from_slice(data);
         }
         self.gas = self.gas.wrapping_add(gas_left);
-        self.push(Word::from(u64::from(success)));
+        self.push(W::from_bool(success));
     }
 
     /// Takes over the result of a creating instruction.
-    fn accept_creation(&mut self, pushed: Word, gas_left: u64, revert_data: &[u8]) {
+    fn accept_creation(&mut self, pushed: W, gas_left: u64, revert_data: &[u8]) {
         self.return_data.extend_from_slice(revert_data);
         self.gas = self.gas.wrapping_add(gas_left);
         self.push(pushed);

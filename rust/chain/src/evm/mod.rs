@@ -4,6 +4,8 @@
 
 use alloy_primitives::{Address, Bytes, U256, keccak256};
 
+pub mod access_list;
+pub mod aggregate;
 pub mod arithmetic;
 pub mod call;
 pub mod code;
@@ -15,16 +17,15 @@ pub mod machine;
 pub mod opcode;
 pub mod pairing;
 pub mod precompile;
+pub mod signed;
 pub mod table;
 pub mod trace;
+pub mod word;
 pub mod world;
 
 use crate::rlp;
 use frame::Failure;
 pub use machine::Machine;
-
-/// What the stack holds.
-pub type Word = U256;
 
 /// How a message ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +85,7 @@ pub fn create_address(creator: &Address, nonce: u64) -> Address {
 }
 
 /// The address of a contract created by CREATE2 (§2.5).
-fn salted_address(creator: &Address, salt: &Word, initialisation: &[u8]) -> Address {
+fn salted_address(creator: &Address, salt: &U256, initialisation: &[u8]) -> Address {
     let mut data = [0xff; 85];
     data[1..21].copy_from_slice(creator.as_slice());
     data[21..53].copy_from_slice(&salt.to_be_bytes::<32>());

@@ -35,7 +35,8 @@ fn coordinate(bytes: &[u8]) -> Result<Fq, BadInput> {
     Fq::from_bigint(BigInt::new(limbs)).ok_or(BadInput::Coordinate)
 }
 
-fn point_g1(bytes: &[u8]) -> Result<G1Affine, BadInput> {
+/// A point of the first group.
+pub(super) fn point_g1(bytes: &[u8]) -> Result<G1Affine, BadInput> {
     let (x, y) = (coordinate(&bytes[..32])?, coordinate(&bytes[32..])?);
     if x.is_zero() && y.is_zero() {
         return Ok(G1Affine::identity());
@@ -43,8 +44,8 @@ fn point_g1(bytes: &[u8]) -> Result<G1Affine, BadInput> {
     Some(G1Affine::new_unchecked(x, y)).filter(G1Affine::is_on_curve).ok_or(BadInput::Point)
 }
 
-/// Coordinates are written imaginary part first.
-fn point_g2(bytes: &[u8]) -> Result<G2Affine, BadInput> {
+/// A point on the curve of the second group, which need not be in the group; imaginary parts come first.
+pub(super) fn point_g2(bytes: &[u8]) -> Result<G2Affine, BadInput> {
     let [x_imaginary, x_real, y_imaginary, y_real] = [0, 32, 64, 96].map(|start| coordinate(&bytes[start..start + 32]));
     let (x, y) = (Fq2::new(x_real?, x_imaginary?), Fq2::new(y_real?, y_imaginary?));
     if x.is_zero() && y.is_zero() {

@@ -1,14 +1,20 @@
-//! The precompiled contracts 1 to 9 with Edge's gas (§6.8).
+//! The precompiled contracts 1 to 9 with Edge's gas, and the two that G2 and G3 have besides (§6.8).
 
-use alloy_primitives::{Address, Bytes};
+use alloy_primitives::{Address, Bytes, U256, address};
 use revm_precompile::{
     PrecompileHalt, blake2, bn254, hash, identity, interface::EthPrecompileResult, modexp, secp256k1,
 };
 
-use super::{frame::Failure, pairing};
-use crate::forks::ForkFlags;
+use super::{aggregate, frame::Failure, pairing};
+use crate::{
+    forks::{ForkFlags, Generation},
+    journal::Journal,
+};
 
-/// One of the nine.
+/// The one caller of the native transfer.
+const NATIVE_TOKEN: Address = address!("0000000000000000000000000000000000001010");
+
+/// One of the eleven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Precompile {
@@ -21,6 +27,10 @@ pub enum Precompile {
     CurveMultiply,
     Pairing,
     Blake2,
+    /// 0x2020: moves coins between any two accounts, for the contract of the native token.
+    NativeTransfer,
+    /// 0x2030: see [`aggregate`].
+    AggregatedSignature,
 }
 
 /// What is wrong with the input of a precompile.
@@ -36,6 +46,12 @@ pub enum BadInput {
     Coordinate,
     /// A point that is not on its curve.
     Point,
+    /// Native transfer: fewer than three words.
+    Transfer,
+    /// Native transfer: by another account than the native token.
+    Caller,
+    /// Aggregated signature: not the expected encoding, or a point at infinity or outside its group.
+    Aggregate,
 }
 
 impl BadInput {
@@ -47,6 +63,9 @@ impl BadInput {
             Self::Size => "bad size",
             Self::Coordinate => "bn256: coordinate exceeds modulus",
             Self::Point => "bn256: malformed point",
+            Self::Transfer => "invalid input data",
+            Self::Caller => "unauthorized caller",
+            Self::Aggregate => "invalid input",
         }
     }
 }
@@ -64,12 +83,14 @@ fn failure_of(halt: &PrecompileHalt) -> Failure {
 
 impl Precompile {
     /// The precompile at `address` where `flags` are in force.
-    pub fn at(address: &Address, flags: &ForkFlags) -> Option<Self> {
-        let (last, zeros) = address.as_slice().split_last()?;
-        if !(1..=9).contains(last) || zeros.iter().any(|byte| *byte != 0) {
+    #[inline]
+    pub fn at(address: &Address, generation: Generation, flags: &ForkFlags) -> Option<Self> {
+        let (zeros, number) = address.as_slice().split_last_chunk::<2>()?;
+        let number = u16::from_be_bytes(*number);
+        if number > 0x2030 || zeros.iter().any(|byte| *byte != 0) {
             return None;
         }
-        match last {
+        match number {
             1 => Some(Self::Recover),
             2 => Some(Self::Sha256),
             3 => Some(Self::Ripemd160),
@@ -79,12 +100,23 @@ impl Precompile {
             7 if flags.byzantium => Some(Self::CurveMultiply),
             8 if flags.byzantium => Some(Self::Pairing),
             9 if flags.istanbul => Some(Self::Blake2),
+            0x2020 if generation != Generation::G1 => Some(Self::NativeTransfer),
+            0x2030 if generation != Generation::G1 => Some(Self::AggregatedSignature),
             _ => None,
         }
     }
 
     /// Runs it: gas left and output. Errors: too little gas, or input that it refuses; both take all gas.
-    pub fn run(self, input: &[u8], gas: u64, flags: &ForkFlags) -> Result<(u64, Bytes), Failure> {
+    ///
+    /// `caller` and `journal` are for the native transfer alone, which changes the state, in a static frame as well.
+    pub fn run(
+        self,
+        input: &[u8],
+        gas: u64,
+        flags: &ForkFlags,
+        caller: &Address,
+        journal: &mut Journal<'_>,
+    ) -> Result<(u64, Bytes), Failure> {
         let istanbul = flags.istanbul;
         let finish = |result: EthPrecompileResult| {
             let output = result.map_err(|halt| failure_of(&halt))?;
@@ -105,10 +137,34 @@ impl Precompile {
                 let cost = base + each * (input.len() / pairing::PAIR_LENGTH) as u64;
                 let left = gas.checked_sub(cost).ok_or(Failure::OutOfGas)?;
                 let one = pairing::product_is_one(input).map_err(Failure::Precompile)?;
-                let mut output = [0; 32];
-                output[31] = u8::from(one);
-                Ok((left, Bytes::copy_from_slice(&output)))
+                Ok((left, truth(one)))
+            }
+            Self::NativeTransfer => {
+                let left = gas.checked_sub(21_000).ok_or(Failure::OutOfGas)?;
+                transfer(input, caller, journal)?;
+                Ok((left, truth(true)))
+            }
+            Self::AggregatedSignature => {
+                let left = gas.checked_sub(150_000).ok_or(Failure::OutOfGas)?;
+                Ok((left, truth(aggregate::holds(input).map_err(Failure::Precompile)?)))
             }
         }
     }
+}
+
+fn truth(value: bool) -> Bytes {
+    let mut output = [0; 32];
+    output[31] = u8::from(value);
+    Bytes::copy_from_slice(&output)
+}
+
+/// Input: from, to, amount.
+fn transfer(input: &[u8], caller: &Address, journal: &mut Journal<'_>) -> Result<(), Failure> {
+    let words = input.get(..96).ok_or(Failure::Precompile(BadInput::Transfer))?;
+    if *caller != NATIVE_TOKEN {
+        return Err(Failure::Precompile(BadInput::Caller));
+    }
+    let [from, to] = [0, 32].map(|start| journal.index(&Address::from_slice(&words[start + 12..start + 32])));
+    let amount = U256::from_be_slice(&words[64..]);
+    if journal.transfer(from, to, &amount.into()) { Ok(()) } else { Err(Failure::InsufficientBalance) }
 }

@@ -154,7 +154,7 @@ impl Table {
             self.set(CHAINID, 2, 0, 1);
             self.set(SELFBALANCE, 5, 0, 1);
         }
-        if flags.london && self.generation == Generation::G3 {
+        if flags.london {
             self.set(BASEFEE, 2, 0, 1);
         }
     }
@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(added(Generation::G1, ForkFlags { constantinople: true, ..none }), constantinople);
         assert_eq!(added(Generation::G1, ForkFlags { istanbul: true, ..none }), [CHAINID, SELFBALANCE]);
         assert_eq!(added(Generation::G3, ForkFlags { london: true, ..none }), [BASEFEE]);
-        assert!(added(Generation::G1, ForkFlags { london: true, eip150: true, eip158: true, ..none }).is_empty());
+        assert!(added(Generation::G1, ForkFlags { eip150: true, eip158: true, ..none }).is_empty());
     }
 
     #[test]

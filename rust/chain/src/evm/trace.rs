@@ -2,11 +2,11 @@
 
 use alloy_primitives::Address;
 
-use super::{Word, frame::Failure};
+use super::{frame::Failure, word::Word};
 
 /// A frame just before an instruction.
 #[derive(Clone, Copy, Debug)]
-pub struct Step<'a> {
+pub struct Step<'a, W> {
     /// 1 for the frame of the transaction.
     pub depth: usize,
     /// Whose storage.
@@ -18,7 +18,7 @@ pub struct Step<'a> {
     /// Gas left before it.
     pub gas: u64,
     /// The stack, top last.
-    pub stack: &'a [Word],
+    pub stack: &'a [W],
     /// The memory.
     pub memory: &'a [u8],
     /// What the last call returned.
@@ -31,7 +31,7 @@ pub trait Tracer {
     const ACTIVE: bool;
 
     /// Before each instruction.
-    fn step(&mut self, _step: &Step<'_>) {}
+    fn step<W: Word>(&mut self, _step: &Step<'_, W>) {}
 
     /// A frame failed at this instruction.
     fn fail(&mut self, _depth: usize, _position: usize, _failure: Failure) {}

@@ -3,9 +3,9 @@
 use alloy_primitives::{Address, U256};
 
 use super::table::Table;
-use crate::journal::Journal;
+use crate::{forks::AccessLists, journal::Journal};
 
-/// What a block tells its transactions (§6.1). Gas limit and timestamp are below 2^63 (§6.6).
+/// What a block tells its transactions (§6.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockContext {
     /// Height.
@@ -39,6 +39,8 @@ pub struct World<'a, 'b, T> {
     pub table: &'a Table,
     /// Chain id.
     pub chain_id: u64,
+    /// Which access lists there are.
+    pub access_lists: AccessLists,
     /// The block.
     pub block: &'a BlockContext,
     /// The transaction.

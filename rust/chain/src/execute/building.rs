@@ -9,10 +9,18 @@ use alloy_primitives::{Address, B256};
 use super::{
     BlockContext, BlockOutcome, Executor,
     error::{ExecutionError, Refusal, TransactionRule},
+    is_signed,
     transaction::BlockRun,
 };
 use crate::{
-    evm::trace::{NoTracer, Tracer},
+    evm::{
+        Machine,
+        code::CodeCache,
+        table::Table,
+        trace::{NoTracer, Tracer},
+        word::Word,
+    },
+    forks::Rules,
     journal::{Fault, Journal},
     receipt::Receipt,
     state::StateReader,
@@ -79,55 +87,72 @@ impl Executor {
         enough: &mut dyn FnMut() -> bool,
         reader: &mut dyn StateReader,
     ) -> Result<BuiltBlock, ExecutionError> {
-        let flags = self.prepare(block)?;
-        let mut journal = Journal::new(reader, &mut self.codes);
-        let chain_id = self.rules.chain_id;
-        let mut tracer = NoTracer;
-        let mut run = BlockRun::new(&mut self.machine, &self.table, chain_id, block, &mut journal, &mut tracer);
-        let mut receipts = Vec::new();
-        let mut fates = Vec::with_capacity(candidates.len());
-        let mut failed_senders = HashSet::new();
-        for (index, Candidate { transaction, sender }) in candidates.iter().enumerate() {
-            if enough() {
-                break;
-            }
-            if sender.is_some_and(|sender| failed_senders.contains(&sender)) {
-                fates.push(Fate::Skipped);
-                continue;
-            }
-            let fate = if transaction.gas > block.gas_limit {
-                // The Go client v0.6.3 leaves a receipt without a transaction here and spoils its own block.
-                Fate::TooLarge
-            } else {
-                match run.attempt(transaction, *sender) {
-                    Ok(receipt) => {
-                        receipts.push(receipt);
-                        Fate::Included
-                    }
-                    Err(Refusal::Violation(violation)) if violation.rule == TransactionRule::GasPool => break,
-                    Err(refusal @ Refusal::Fault(Fault::State(_))) => return Err(refusal.at(index, transaction.hash)),
-                    Err(Refusal::Nonce { expected, found }) if found < expected => Fate::NonceTooLow,
-                    Err(Refusal::Nonce { .. }) => Fate::NonceTooHigh,
-                    Err(Refusal::Violation(violation)) => Fate::Failed(violation.rule.client_text().to_owned()),
-                    Err(Refusal::Fault(fault)) => Fate::Failed(fault.to_string()),
-                }
-            };
-            if matches!(fate, Fate::TooLarge | Fate::Failed(_)) {
-                failed_senders.extend(*sender);
-            }
-            fates.push(fate);
+        self.prepare(block)?;
+        if is_signed(block) {
+            build(&mut self.signed, &self.table, &self.rules, &mut self.codes, block, candidates, enough, reader)
+        } else {
+            build(&mut self.machine, &self.table, &self.rules, &mut self.codes, block, candidates, enough, reader)
         }
-        fates.resize(candidates.len(), Fate::Skipped);
-        let gas_used = run.gas_used;
-        if let Some(fault) = journal.take_fault() {
-            return Err(ExecutionError::Fault { index: candidates.len(), hash: B256::ZERO, fault });
-        }
-        let outcome = BlockOutcome { receipts, gas_used, changes: journal.into_changes(flags.eip155) };
-        Ok(BuiltBlock { outcome, fates })
     }
 }
 
-impl<T: Tracer> BlockRun<'_, '_, '_, T> {
+#[allow(clippy::too_many_arguments)]
+fn build<W: Word>(
+    machine: &mut Machine<W>,
+    table: &Table,
+    rules: &Rules,
+    codes: &mut CodeCache,
+    block: &BlockContext,
+    candidates: &[Candidate],
+    enough: &mut dyn FnMut() -> bool,
+    reader: &mut dyn StateReader,
+) -> Result<BuiltBlock, ExecutionError> {
+    let mut journal = Journal::new(reader, codes);
+    let mut tracer = NoTracer;
+    let mut run = BlockRun::new(machine, table, rules, block, &mut journal, &mut tracer);
+    let mut receipts = Vec::new();
+    let mut fates = Vec::with_capacity(candidates.len());
+    let mut failed_senders = HashSet::new();
+    for (index, Candidate { transaction, sender }) in candidates.iter().enumerate() {
+        if enough() {
+            break;
+        }
+        if sender.is_some_and(|sender| failed_senders.contains(&sender)) {
+            fates.push(Fate::Skipped);
+            continue;
+        }
+        let fate = if transaction.gas > block.gas_limit {
+            // The Go client v0.6.3 leaves a receipt without a transaction here and spoils its own block.
+            Fate::TooLarge
+        } else {
+            match run.attempt(transaction, *sender) {
+                Ok(receipt) => {
+                    receipts.push(receipt);
+                    Fate::Included
+                }
+                Err(Refusal::Violation(violation)) if violation.rule == TransactionRule::GasPool => break,
+                Err(refusal @ Refusal::Fault(Fault::State(_))) => return Err(refusal.at(index, transaction.hash)),
+                Err(Refusal::Nonce { expected, found }) if found < expected => Fate::NonceTooLow,
+                Err(Refusal::Nonce { .. }) => Fate::NonceTooHigh,
+                Err(Refusal::Violation(violation)) => Fate::Failed(violation.rule.client_text().to_owned()),
+                Err(Refusal::Fault(fault)) => Fate::Failed(fault.to_string()),
+            }
+        };
+        if matches!(fate, Fate::TooLarge | Fate::Failed(_)) {
+            failed_senders.extend(*sender);
+        }
+        fates.push(fate);
+    }
+    fates.resize(candidates.len(), Fate::Skipped);
+    let gas_used = run.gas_used;
+    if let Some(fault) = journal.take_fault() {
+        return Err(ExecutionError::Fault { index: candidates.len(), hash: B256::ZERO, fault });
+    }
+    let outcome = BlockOutcome { receipts, gas_used, changes: journal.into_changes(table.flags.eip155) };
+    Ok(BuiltBlock { outcome, fates })
+}
+
+impl<T: Tracer, W: Word> BlockRun<'_, '_, '_, T, W> {
     /// As [`BlockRun::transaction`]; a refusal leaves state and gas of the block as they were.
     fn attempt(&mut self, transaction: &Transaction, sender: Option<Address>) -> Result<Receipt, Refusal> {
         let (checkpoint, gas_pool) = (self.world.journal.checkpoint(), self.gas_pool);

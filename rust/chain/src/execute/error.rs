@@ -9,14 +9,22 @@ use crate::journal::Fault;
 /// The rules of §6.2 that a transaction may break, in the order of the checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransactionRule {
-    /// A type that the generation does not have, or that is not executed yet.
-    Type,
     /// Gas within the block's limit.
     BlockGasLimit,
     /// A signature that recovers.
     Sender,
+    /// What a state transaction has to be (G2, G3).
+    State,
     /// The nonce of the sender.
     Nonce,
+    /// A fee cap of at most 256 bits (G3).
+    FeeCapWidth,
+    /// A tip cap of at most 256 bits (G3).
+    TipCapWidth,
+    /// A tip cap that is not above the fee cap (G3).
+    TipCap,
+    /// A fee cap, or gas price, that is not below the base fee (G3).
+    FeeCap,
     /// Balance for the gas.
     GasFunds,
     /// Gas left in the block.
@@ -33,10 +41,14 @@ impl TransactionRule {
     /// The rule's name in messages.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Type => "transaction type (§6.3, §6.4)",
             Self::BlockGasLimit => "gas within the block's limit (§6.2)",
             Self::Sender => "sender (§2.5)",
+            Self::State => "state transaction (§6.4)",
             Self::Nonce => "nonce of the sender (§6.2)",
+            Self::FeeCapWidth => "width of the fee cap (§6.3)",
+            Self::TipCapWidth => "width of the tip cap (§6.3)",
+            Self::TipCap => "tip cap (§6.3)",
+            Self::FeeCap => "fee cap (§6.3)",
             Self::GasFunds => "balance for gas (§6.2)",
             Self::GasPool => "gas left in the block (§6.2)",
             Self::IntrinsicGas => "intrinsic gas (§6.2)",
@@ -48,10 +60,14 @@ impl TransactionRule {
     /// What breaking it is called by the Go client, whose words tools compare.
     pub fn client_text(self) -> &'static str {
         match self {
-            Self::Type => "invalid tx type",
             Self::BlockGasLimit => "exceeds block gas limit",
             Self::Sender => "invalid sender",
+            Self::State => "invalid state transaction",
             Self::Nonce => "incorrect nonce",
+            Self::FeeCapWidth => "max fee per gas higher than 2^256-1",
+            Self::TipCapWidth => "max priority fee per gas higher than 2^256-1",
+            Self::TipCap => "max priority fee per gas higher than max fee per gas",
+            Self::FeeCap => "max fee per gas less than block base fee",
             Self::GasFunds => "not enough funds to cover gas costs",
             Self::GasPool => "gas limit reached in the pool",
             Self::IntrinsicGas => "not enough gas supplied for intrinsic gas costs",
@@ -70,7 +86,7 @@ impl fmt::Display for TransactionRule {
 /// Why a block cannot be executed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExecutionError {
-    /// The header asks for rules that we do not have.
+    /// The header asks for something that the genesis file does not give.
     #[error("block {number}: {rule}: expected {expected}, found {found}")]
     Block {
         /// Height.

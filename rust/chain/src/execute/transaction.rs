@@ -1,20 +1,22 @@
 //! One transaction of a block: the steps of §6.2.
 
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, U256, address};
 
 use super::{
     BlockContext,
     error::{Refusal, TransactionRule, Violation},
+    fees::GasPrices,
 };
 use crate::{
     evm::{
         Machine, Message, Outcome, Status, create_address,
         table::Table,
         trace::Tracer,
+        word::Word,
         world::{TransactionContext, World},
     },
-    forks::{ForkFlags, Generation},
-    journal::{AccountIndex, Fault, Journal},
+    forks::{ForkFlags, Generation, Rules},
+    journal::{AccountIndex, Amount, Fault, Journal},
     receipt::Receipt,
     transaction::{Transaction, Type},
 };
@@ -22,35 +24,52 @@ use crate::{
 /// A message and what it pays for gas.
 pub(super) struct Envelope<'m> {
     pub(super) gas: u64,
-    pub(super) gas_price: U256,
+    pub(super) prices: GasPrices,
+    /// Whether the gas is paid before execution; a state transaction and a call of G3 pay nothing.
+    pub(super) pays: bool,
     pub(super) message: Message<'m>,
 }
 
+/// The one sender of state transactions (§6.4).
+const SYSTEM_CALLER: Address = address!("fffffffffffffffffffffffffffffffffffffffe");
+
+/// The gas that a state transaction has.
+const STATE_TRANSACTION_GAS: u64 = 1_000_000;
+
 /// A block between two transactions.
-pub(super) struct BlockRun<'m, 'a, 'b, T> {
+pub(super) struct BlockRun<'m, 'a, 'b, T, W> {
     pub(super) world: World<'a, 'b, T>,
-    pub(super) machine: &'m mut Machine,
+    pub(super) machine: &'m mut Machine<W>,
     pub(super) coinbase: AccountIndex,
+    /// Receiver of the base fee, under london.
+    pub(super) burn_contract: Option<AccountIndex>,
     pub(super) gas_pool: u64,
     pub(super) gas_used: u64,
 }
 
-impl<'m, 'a, 'b, T: Tracer> BlockRun<'m, 'a, 'b, T> {
+impl<'m, 'a, 'b, T: Tracer, W: Word> BlockRun<'m, 'a, 'b, T, W> {
     /// `block` before its first transaction.
     pub(super) fn new(
-        machine: &'m mut Machine,
+        machine: &'m mut Machine<W>,
         table: &'a Table,
-        chain_id: u64,
+        rules: &Rules,
         block: &'a BlockContext,
         journal: &'a mut Journal<'b>,
         tracer: &'a mut T,
     ) -> Self {
         let coinbase = journal.index(&block.coinbase);
+        let burn_contract = if table.flags.london {
+            rules.burn_contract(block.number).map(|address| journal.index(&address))
+        } else {
+            None
+        };
+        let (chain_id, access_lists) = (rules.chain_id, rules.access_lists);
         let transaction = TransactionContext { origin: Address::ZERO, gas_price: U256::ZERO };
         Self {
-            world: World { journal, table, chain_id, block, transaction, tracer },
+            world: World { journal, table, chain_id, access_lists, block, transaction, tracer },
             machine,
             coinbase,
+            burn_contract,
             gas_pool: block.gas_limit,
             gas_used: 0,
         }
@@ -63,9 +82,6 @@ impl<'m, 'a, 'b, T: Tracer> BlockRun<'m, 'a, 'b, T> {
         sender: Option<Address>,
     ) -> Result<Receipt, Refusal> {
         let violation = |rule, expected: String, found: String| Refusal::Violation(Violation { rule, expected, found });
-        if transaction.kind != Type::Legacy {
-            return Err(violation(TransactionRule::Type, "legacy".into(), format!("{:?}", transaction.kind)));
-        }
         let too_large = transaction.gas > self.world.block.gas_limit;
         if too_large && self.world.table.generation == Generation::G3 {
             // The client leaves it out and then misses its receipt.
@@ -91,12 +107,16 @@ impl<'m, 'a, 'b, T: Tracer> BlockRun<'m, 'a, 'b, T> {
         let account = self.world.journal.index(&sender);
         self.check_reads()?;
         let nonce = self.world.journal.nonce(account);
-        if nonce != transaction.nonce {
+        let is_state = transaction.kind == Type::State;
+        if is_state {
+            check_state_transaction(transaction, &sender)?;
+        } else if nonce != transaction.nonce {
             return Err(Refusal::Nonce { expected: nonce, found: transaction.nonce });
         }
         let envelope = Envelope {
             gas: transaction.gas,
-            gas_price: transaction.gas_price,
+            prices: GasPrices::of(transaction, self.world.block, &self.world.table.flags)?,
+            pays: !is_state,
             message: Message {
                 caller: sender,
                 to: transaction.to,
@@ -123,14 +143,17 @@ impl<'m, 'a, 'b, T: Tracer> BlockRun<'m, 'a, 'b, T> {
     /// Steps 4 to 10 of §6.2: pays for the gas, executes, pays back. Returns the gas used after refund.
     pub(super) fn apply(&mut self, sender: AccountIndex, envelope: Envelope<'_>) -> Result<(Outcome, u64), Refusal> {
         self.check_reads()?;
-        let Envelope { gas, gas_price, message } = envelope;
+        let Envelope { gas, prices, pays, message } = envelope;
         let generation = self.world.table.generation;
         let journal = &mut *self.world.journal;
-        let balance = journal.balance(sender);
-        let paid = gas_price.checked_mul(U256::from(gas)).is_some_and(|cost| journal.subtract_balance(sender, &cost));
-        if !paid {
-            let expected = format!("{gas} * {gas_price} wei");
-            return Err(Refusal::Violation(Violation::new(TransactionRule::GasFunds, expected, balance)));
+        if pays {
+            let balance = journal.balance(sender);
+            let cost = prices.upfront.and_then(|price| price.checked_mul(U256::from(gas)));
+            if !cost.is_some_and(|cost| journal.subtract_balance(sender, &cost.into())) {
+                let price = prices.upfront.map_or_else(|| "more than 2^256".to_owned(), |price| price.to_string());
+                let expected = format!("{gas} * {price} wei");
+                return Err(Refusal::Violation(Violation::new(TransactionRule::GasFunds, expected, balance)));
+            }
         }
         self.gas_pool = self.gas_pool.checked_sub(gas).ok_or_else(|| {
             let expected = format!("at most {}", self.gas_pool);
@@ -147,10 +170,11 @@ impl<'m, 'a, 'b, T: Tracer> BlockRun<'m, 'a, 'b, T> {
             let expected = format!("at least {}", message.value);
             return Err(Refusal::Violation(Violation::new(TransactionRule::ValueFunds, expected, balance)));
         }
-        if generation == Generation::G3 && message.nonce == u64::MAX {
+        // A creation is included as failed instead: there the same refusal ends the frame.
+        if generation == Generation::G3 && message.nonce == u64::MAX && message.to.is_some() {
             return Err(Refusal::Violation(Violation::new(TransactionRule::LastNonce, "below 2^64-1", message.nonce)));
         }
-        self.world.transaction = TransactionContext { origin: message.caller, gas_price };
+        self.world.transaction = TransactionContext { origin: message.caller, gas_price: prices.effective };
         let message = Message { gas: execution_gas, ..message };
         let outcome = self.machine.execute(&mut self.world, &message).map_err(Refusal::Fault)?;
 
@@ -159,16 +183,44 @@ impl<'m, 'a, 'b, T: Tracer> BlockRun<'m, 'a, 'b, T> {
         let used = gas.wrapping_sub(outcome.gas_left);
         let refund = journal.refund().min(used / 2);
         let (left, used) = (outcome.gas_left.wrapping_add(refund), used - refund);
-        for (account, units) in [(sender, left), (self.coinbase, used)] {
-            let amount = gas_price
-                .checked_mul(U256::from(units))
-                .ok_or(Refusal::Fault(Fault::BalanceOverflow(message.caller)))?;
-            journal.add_balance(account, &amount);
+        pay(journal, sender, prices.effective.into(), left)?;
+        pay(journal, self.coinbase, prices.tip, used)?;
+        if let (Some(burn_contract), Some(price)) = (self.burn_contract, prices.burnt) {
+            pay(journal, burn_contract, price.into(), used)?;
         }
         self.check_reads()?;
         self.gas_pool = self.gas_pool.wrapping_add(left);
         Ok((outcome, used))
     }
+}
+
+/// Credits `units` of gas at a price; a price of zero touches the account.
+#[inline]
+fn pay(journal: &mut Journal<'_>, account: AccountIndex, price: Amount, units: u64) -> Result<(), Refusal> {
+    let amount = price.magnitude.checked_mul(U256::from(units));
+    let amount = amount.ok_or_else(|| Refusal::Fault(Fault::BalanceOverflow(*journal.address(account))))?;
+    journal.add_balance(account, &Amount { magnitude: amount, negative: price.negative });
+    Ok(())
+}
+
+/// What a state transaction has to be (§6.4); its nonce is not looked at.
+fn check_state_transaction(transaction: &Transaction, sender: &Address) -> Result<(), Refusal> {
+    let refuse = |expected: String, found: String| {
+        Err(Refusal::Violation(Violation { rule: TransactionRule::State, expected, found }))
+    };
+    if !transaction.gas_price.is_zero() {
+        return refuse("a gas price of 0".to_owned(), transaction.gas_price.to_string());
+    }
+    if transaction.gas != STATE_TRANSACTION_GAS {
+        return refuse(format!("{STATE_TRANSACTION_GAS} gas"), transaction.gas.to_string());
+    }
+    if *sender != SYSTEM_CALLER {
+        return refuse(format!("sender {SYSTEM_CALLER}"), sender.to_string());
+    }
+    if transaction.to.is_none_or(|to| to.is_zero()) {
+        return refuse("a receiver".to_owned(), "none".to_owned());
+    }
+    Ok(())
 }
 
 /// The gas that a transaction costs before anything is executed (§6.2). Cannot overflow: the input is in memory.

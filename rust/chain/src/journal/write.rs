@@ -5,7 +5,7 @@ use std::sync::Arc;
 use alloy_primitives::{U256, keccak256};
 
 use super::{
-    AccountIndex, Fault, Journal, StorageStatus, Undo,
+    AccountIndex, Amount, Fault, Journal, StorageStatus, Undo,
     account::{Object, Presence, Slot},
 };
 use crate::{
@@ -31,11 +31,11 @@ impl Journal<'_> {
     }
 
     /// Adds to a balance; adding zero touches the account.
-    pub fn add_balance(&mut self, account: AccountIndex, amount: &U256) {
+    pub fn add_balance(&mut self, account: AccountIndex, amount: &Amount) {
         if amount.is_zero() {
             return self.touch(account);
         }
-        match self.balance(account).checked_add(*amount) {
+        match amount.added_to(self.balance(account)) {
             Some(balance) => self.set_balance(account, balance),
             None => self.set_fault(Fault::BalanceOverflow(self.entries[account.0 as usize].address)),
         }
@@ -43,22 +43,24 @@ impl Journal<'_> {
 
     /// Takes from a balance, or says that it is too small; taking zero does not touch the account.
     #[must_use]
-    pub fn subtract_balance(&mut self, account: AccountIndex, amount: &U256) -> bool {
+    pub fn subtract_balance(&mut self, account: AccountIndex, amount: &Amount) -> bool {
         if amount.is_zero() {
             return true;
         }
-        match self.balance(account).checked_sub(*amount) {
-            Some(balance) => {
-                self.set_balance(account, balance);
-                true
-            }
-            None => false,
+        let before = self.balance(account);
+        if !amount.is_covered_by(&before) {
+            return false;
         }
+        match amount.taken_from(before) {
+            Some(balance) => self.set_balance(account, balance),
+            None => self.set_fault(Fault::BalanceOverflow(self.entries[account.0 as usize].address)),
+        }
+        true
     }
 
     /// Moves an amount, or says that there is not enough. Touches the receiver.
     #[must_use]
-    pub fn transfer(&mut self, from: AccountIndex, to: AccountIndex, amount: &U256) -> bool {
+    pub fn transfer(&mut self, from: AccountIndex, to: AccountIndex, amount: &Amount) -> bool {
         let enough = self.subtract_balance(from, amount);
         if enough {
             self.add_balance(to, amount);
@@ -153,6 +155,14 @@ impl Journal<'_> {
         StorageStatus::ModifiedAgain
     }
 
+    /// Writes a slot outside of SSTORE: without price and refund.
+    pub fn write_slot(&mut self, account: AccountIndex, key: &U256, value: &U256) {
+        self.touch(account);
+        let slot = self.slot(account, key);
+        let before = std::mem::replace(&mut slot.current, *value);
+        self.undo.push(Undo::Storage(account, *key, before));
+    }
+
     /// SELFDESTRUCT: 24000 of refund once per account, the balance to the beneficiary, gone at the end of the
     /// transaction. A beneficiary that is the account itself burns the balance.
     pub fn self_destruct(&mut self, account: AccountIndex, beneficiary: AccountIndex) {
@@ -163,7 +173,7 @@ impl Journal<'_> {
         if account == beneficiary {
             self.touch(account);
         } else {
-            self.add_balance(beneficiary, &balance);
+            self.add_balance(beneficiary, &balance.into());
         }
         self.set_balance(account, U256::ZERO);
         if !self.object(account).self_destructed {
