@@ -9,9 +9,11 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import rlp
+from tests.conftest import recorded_folder
 from tests.mutator import damaged_bytes, generator, report
 from tests.oracle.effort import EXAMPLES
-from tests.oracle.forgery import NETWORK, Parts, Silent, opened
+from tests.oracle.forgery import Silent, opened
+from tests.oracle.parts import Parts
 from tests.oracle.twin import encode
 
 from polygon_edge.archive.flat import FlatArchive, Metadata, encode_metadata
@@ -23,6 +25,8 @@ from polygon_edge.store.data_dir import DataDirectory
 if TYPE_CHECKING:
     import random
     from pathlib import Path
+
+NETWORK = recorded_folder("v0.6.3/poa-ecdsa")
 
 
 def damaged_archive(chance: random.Random, blocks: list[bytes]) -> bytes:
