@@ -188,7 +188,7 @@ def test_a_node_that_looks_at_no_seal_is_found_out(name: str, tmp_path: Path, mo
 
     monkeypatch.setattr(Importer, "__init__", begin)
     monkeypatch.setattr(pipeline, "prepare", prepared)
-    with pytest.raises(UnexplainedError, match=", block 3, .*(proposer seal|seals|header item|block_hash)"):
+    with pytest.raises(UnexplainedError, match=r", block 3, .*(proposer seal|seals|header item|block_hash)"):
         Sweep(NETWORKS[name], tmp_path).run([3], 200, 0)
 
 
