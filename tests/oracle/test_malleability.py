@@ -421,6 +421,38 @@ def test_a_turned_vote_for_a_bls_validator_shows_at_the_next_change_of_the_valid
     assert head == (21, target.real.hash)
 
 
+def _other_body(parts: Parts) -> None:
+    parts.transactions.append([b"anything"])
+
+
+RECORDS: dict[str, tuple[Change, bool]] = {
+    "another nonce": (_header(NONCE, b"\xff" * 8), True),
+    "transactions": (_other_body, True),
+    "seals": (lambda parts: parts.extra.__setitem__(PROPOSER_SEAL, b"\1" * 65), True),
+    "another state": (_header(STATE_ROOT, b"\1" * 32), False),
+    "validators turned round": (_within(VALIDATORS, lambda validators: validators.reverse()), False),
+}
+
+
+@pytest.mark.parametrize(("change", "is_passed_over"), RECORDS.values(), ids=list(RECORDS))
+@pytest.mark.parametrize("name", ["v0.6.3/poa-ecdsa", BLS, LATER])
+def test_a_record_of_a_block_that_is_there_is_told_by_its_hash(
+    name: str, change: Change, is_passed_over: bool, tmp_path: Path
+) -> None:
+    network = NETWORKS[name]
+    target = Target(network, 3, tmp_path)
+    for number in (0, 2):
+        raws = [*network.blocks[:number], network.parts(number).changed(change).raw, *network.blocks[number + 1 : 4]]
+        error, head = target.attempt(*raws, first=0)
+        with target.left() as chain:
+            assert chain.block(number) == network.blocks[number]
+        if is_passed_over:
+            assert (error, head) == (None, (3, target.real.hash))
+        else:
+            assert isinstance(error, BlockRuleError)
+            assert (error.rule, error.number, head) == (Rule.PARENT_LINK, number, target.head)
+
+
 def _proposed(chain: _core.Chain, rules: _core.Rules, validators: list[bytes]) -> _core.Proposal:
     """Block 1 of a chain of these validators, to be sealed."""
     listed = [entry if len(entry) == 20 else [entry[:20], entry[20:]] for entry in validators]
