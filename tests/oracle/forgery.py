@@ -201,6 +201,25 @@ class Target:
         with opened(self._scratch) as chain:
             return failure, chain.head
 
+    def refusal(self, raw: bytes) -> PolygonEdgeError:
+        """The error of a block that is refused; raises LookupError where it is not.
+
+        For many blocks: nothing is copied and the chain is opened once.
+        """
+        with opened(self._template) as chain:
+            try:
+                restore(self.network, self._template, chain, [raw], promised=self.number)
+            except PolygonEdgeError as error:
+                assert chain.head == self.head
+                return error
+        raise LookupError("the block is accepted")
+
+    @cached_property
+    def real_outcome(self) -> Outcome:
+        """What the chain holds of the real block `number`."""
+        assert self.attempt(self.real.raw) == (None, (self.number, self.real.hash))
+        return self.outcome()
+
     @contextmanager
     def left(self) -> Iterator[_core.Chain]:
         """The chain that the last attempt left, opened."""
