@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from eth_keys.datatypes import PrivateKey
-from tests.conftest import is_carried, recorded_folder
+from tests.conftest import is_carried, recorded_folder, shared_folder
 from tests.golden.recorded import Network
 from tests.oracle.twin import Transaction, address_of, signature
 
@@ -190,3 +190,22 @@ def test_no_block_of_an_honest_network_is_doubtful(name: str, command: Command, 
     )
     assert ended.exit_code == 0, ended.errors
     assert ended.document["head_hash"] == network.about["headHash"]
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("name", HONEST)
+def test_no_archive_of_the_first_blocks_is_doubtful(name: str, command: Command, tmp_path: Path) -> None:
+    """Their metadata carry the hash that the Go client writes there, which is not the block's (§1.3, D-15)."""
+    network = Network(shared_folder() / "golden" / name)
+    parts = sorted({path.name.removesuffix(".zst") for path in network.folder.glob("part-0-*.dat*")})
+    assert parts
+    for part in parts:
+        data = tmp_path / part
+        data.mkdir()
+        archive = network.archive(part, data)
+        ended = command(
+            "restore", archive, "--data-dir", data / "node", "--chain", network.genesis, "--json", "--strict"
+        )
+        assert ended.exit_code == 0, (part, ended.errors)
+        assert "[WARNING]" not in ended.errors
+        assert part == f"part-0-{ended.document['head']}.dat"
