@@ -1,7 +1,7 @@
 # Two commands matter: `make test` proves the code, `make demo` shows a node backed up while it seals. Everything else is a part of them.
 # Targets only name tools; what needs a decision stands in tools/.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check golden bench bench-restore bench-backup bench-sealing bench-bls proto wheel lock docs crash-proof hostile-proof fuzz-proof interop
+.PHONY: help setup demo test check golden bench bench-restore bench-backup bench-sealing bench-bls proto wheel lock docs crash-proof hostile-proof fuzz-proof forgery-proof interop
 
 BIN := .venv/bin
 # One profile for the linter and the tests, so that LevelDB and the cryptography are built once for both.
@@ -72,6 +72,9 @@ fuzz-proof: setup    ## by hand: many more random cases than `make test` draws
 	POLYGON_EDGE_MUTATIONS=10000000 cargo test -p polygon-edge-chain --test mutations --locked -- --nocapture
 	POLYGON_EDGE_MUTATIONS=1000000 POLYGON_EDGE_EXAMPLES=2000 $(BIN)/python -m pytest -s \
 		tests/archive/test_mutations.py tests/chain/test_mutations.py tests/consensus/test_mutations.py tests/oracle
+
+forgery-proof: setup ## by hand: forged blocks of recorded chains of every kind, and why any was accepted
+	POLYGON_EDGE_FORGERIES=$${POLYGON_EDGE_FORGERIES:-10000} $(BIN)/python -m pytest -s tests/oracle/test_forged_chains.py
 
 interop: setup       ## by hand: against the Go client that the environment names
 	$(BIN)/python -m pytest -s -m interop

@@ -53,10 +53,19 @@ def shared() -> Path:
     return shared_folder()
 
 
-def recorded_folder(name: str) -> Path:
-    """Where the recorded folder `name` stands: with the source or, if it does not travel, in the shared folder."""
+def is_carried(name: str, needed: str = "") -> bool:
+    """Whether the recorded folder `name` travels with the source, and in it the file `needed`, packed or not."""
     carried = REPOSITORY / "tests/data" / name
-    return carried if carried.is_dir() else shared_folder() / "golden" / name
+    return any((carried / (needed + suffix)).exists() for suffix in ("", ".zst"))
+
+
+def recorded_folder(name: str, needed: str = "") -> Path:
+    """Where the recorded folder `name` stands: with the source or, if it does not travel, in the shared folder.
+
+    Of most folders only a part travels; `needed` is the file that must be there.
+    """
+    root = REPOSITORY / "tests/data" if is_carried(name, needed) else shared_folder() / "golden"
+    return root / name
 
 
 @pytest.fixture(scope="session")

@@ -333,17 +333,20 @@ def test_a_gap_in_what_is_known_is_named(node: Node, blocks: list[bytes]) -> Non
     assert (refused.value.rule, node.head) == (Rule.NUMBER, 17)
 
 
-def test_another_block_of_a_known_height_is_named_and_nothing_imported(node: Node, blocks: list[bytes]) -> None:
+@pytest.mark.parametrize("number", [1, 10])
+def test_another_block_of_a_known_height_is_named_and_nothing_imported(
+    number: int, node: Node, blocks: list[bytes]
+) -> None:
     node.restore(archive_of(blocks[:18]))
-    changed = bytearray(blocks[10])
-    state_root = sealed_state_root(blocks[10])
+    changed = bytearray(blocks[number])
+    state_root = sealed_state_root(blocks[number])
     changed[changed.index(state_root)] ^= 1
-    archive = archive_of([*blocks[:10], bytes(changed), *blocks[11:]])
+    archive = archive_of([*blocks[:number], bytes(changed), *blocks[number + 1 :]])
     with pytest.raises(BlockRuleError, match="a different block of a height that the chain has") as refused:
         node.restore(archive)
-    assert (refused.value.rule, refused.value.number) == (Rule.PARENT_LINK, 10)
-    assert refused.value.offset == 35 + sum(map(len, blocks[:10]))
-    assert refused.value.expected == sealed_header(blocks[10]).hash
+    assert (refused.value.rule, refused.value.number) == (Rule.PARENT_LINK, number)
+    assert refused.value.offset == 35 + sum(map(len, blocks[:number]))
+    assert refused.value.expected == sealed_header(blocks[number]).hash
     assert node.head == 17
 
 

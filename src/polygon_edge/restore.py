@@ -259,7 +259,8 @@ class Restore:
             # Whoever noticed it, perhaps while it waited for a silent pipe, need not know the height.
             raise StoppedBySignalError(self.chain.tip[0]) from stopped
         except BlockRuleError as error:
-            if error.number == 1 and error.rule is Rule.PARENT_LINK:
+            # A block 1 beside the chain's own breaks the same rule, but says nothing of the genesis block.
+            if (error.number, error.rule, error.what) == (1, Rule.PARENT_LINK, "parentHash"):
                 refuse_other_generation(rules, self.genesis, _bytes_of(error.found), cause=error)
             raise
         finally:

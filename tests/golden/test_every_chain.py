@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.conftest import shared_folder
+from tests.conftest import is_carried, recorded_folder
 from tests.golden.recorded import Network, compare_accounts, compare_receipts, compare_state
 
 from polygon_edge import _core
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.program import Command
-
-pytestmark = pytest.mark.shared
 
 NETWORKS = [
     *(f"v0.6.3/{name}" for name in ("dev", "poa-bls", "poa-ecdsa", "pos-ecdsa", "single", "switch", "switch-type")),
@@ -41,6 +39,8 @@ NETWORKS = [
         )
     ),
 ]
+WITH_VOTES = ["v0.6.3/poa-bls", "v0.6.3/poa-ecdsa", "v0.6.3/switch", "v0.6.3/switch-type", "v1.3.2/switch"]
+GO_MADE = "data-dir.tar.zst"
 LATER_QUIRKS = [
     "all",
     "all-fuzz",
@@ -74,8 +74,13 @@ EARLIER_QUIRKS = [
 QUIRKS = [*(f"quirks/v0.6.3/{name}" for name in EARLIER_QUIRKS), *(f"quirks/v1.3.2/{name}" for name in LATER_QUIRKS)]
 
 
-def network_of(name: str) -> Network:
-    return Network(shared_folder() / "golden" / name)
+def network_of(name: str, needed: str = "full.dat") -> Network:
+    return Network(recorded_folder(name, needed))
+
+
+def parameters(names: list[str], needed: str = "full.dat") -> list[Any]:
+    """The folders as parameters; those whose file `needed` does not travel with the source need the shared folder."""
+    return [name if is_carried(name, needed) else pytest.param(name, marks=pytest.mark.shared) for name in names]
 
 
 def restored(network: Network, command: Command, scratch: Path) -> Path:
@@ -96,7 +101,7 @@ def states(network: Network) -> list[dict[str, Any]]:
     return [row for row in network.rows("state.jsonl") if "address" in row and "nonce" in row]
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", parameters(NETWORKS))
 def test_the_archive_restores_to_the_recorded_head_receipts_and_states(
     name: str, command: Command, tmp_path: Path
 ) -> None:
@@ -112,7 +117,7 @@ def test_the_archive_restores_to_the_recorded_head_receipts_and_states(
             assert compare_accounts(chain, network.about, head) > 0
 
 
-@pytest.mark.parametrize("name", QUIRKS)
+@pytest.mark.parametrize("name", parameters(QUIRKS))
 def test_every_quirk_is_that_of_the_go_client(name: str, command: Command, tmp_path: Path) -> None:
     network = network_of(name)
     recorded = network.rows("receipts.jsonl")
@@ -121,6 +126,7 @@ def test_every_quirk_is_that_of_the_go_client(name: str, command: Command, tmp_p
     assert len(recorded) == network.about["transactions"] > 0
 
 
+@pytest.mark.shared
 def test_a_block_that_no_verifier_accepts_is_refused_and_all_before_it_is_kept(
     command: Command, tmp_path: Path
 ) -> None:
@@ -134,6 +140,7 @@ def test_a_block_that_no_verifier_accepts_is_refused_and_all_before_it_is_kept(
         assert chain.head[0] == 2
 
 
+@pytest.mark.shared
 def test_a_chain_of_another_engine_is_refused_by_key(command: Command, tmp_path: Path) -> None:
     network = network_of("v1.3.2/polybft")
     data = tmp_path / "node"
@@ -143,9 +150,9 @@ def test_a_chain_of_another_engine_is_refused_by_key(command: Command, tmp_path:
     assert not data.exists()
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", parameters(NETWORKS, GO_MADE))
 def test_the_data_directory_of_the_go_node_opens_and_its_validators_are_known(name: str, tmp_path: Path) -> None:
-    network = network_of(name)
+    network = network_of(name, GO_MADE)
     network.data_directory("data-dir", tmp_path)
     folder = tmp_path if (tmp_path / "blockchain").is_dir() else next(tmp_path.iterdir())
     genesis = load_genesis(network.genesis)
@@ -169,11 +176,9 @@ def test_the_data_directory_of_the_go_node_opens_and_its_validators_are_known(na
         assert rebuilt.validators(number + 1) == loaded.validators(number + 1)
 
 
-@pytest.mark.parametrize(
-    "name", ["v0.6.3/poa-bls", "v0.6.3/poa-ecdsa", "v0.6.3/switch", "v0.6.3/switch-type", "v1.3.2/switch"]
-)
+@pytest.mark.parametrize("name", parameters(WITH_VOTES, GO_MADE))
 def test_the_consensus_files_are_those_of_the_go_node(name: str, command: Command, tmp_path: Path) -> None:
-    network = network_of(name)
+    network = network_of(name, GO_MADE)
     data = restored(network, command, tmp_path)
     unpacked = network.data_directory("data-dir", tmp_path / "go")
     folder = unpacked if (unpacked / "blockchain").is_dir() else next(unpacked.iterdir())
@@ -187,6 +192,7 @@ def test_a_chain_of_stake_alone_leaves_no_consensus_files(command: Command, tmp_
     assert list((data / "consensus").iterdir()) == []
 
 
+@pytest.mark.shared
 def test_all_folders_are_replayed(shared: Path) -> None:
     golden = shared / "golden"
     found = {str(file.parent.relative_to(golden)) for file in golden.glob("**/genesis.json")}

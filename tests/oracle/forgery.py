@@ -1,109 +1,117 @@
-"""Real blocks of `poa-ecdsa`, taken apart so that a forger can change them, and the chain they would go on top of."""
+"""Recorded chains that forged blocks would go on top of, and what becomes of such blocks."""
 
 from __future__ import annotations
 
 import io
+import json
 import shutil
-import tarfile
+import tempfile
 import threading
 from contextlib import contextmanager
-from copy import deepcopy
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import rlp
-import zstandard
-from eth_hash.auto import keccak
 from eth_keys.datatypes import PrivateKey
-from tests.oracle.twin import ORDER, committed_digest, encode, ordered_root, seal
+from tests.golden.recorded import Network
+from tests.oracle.parts import Form, Kind, Parts, thawed
+from tests.oracle.verdict import Outcome
 
 from polygon_edge import _core
 from polygon_edge.archive.flat import FlatArchive, Metadata, encode_metadata
-from polygon_edge.chain.genesis import load_genesis
+from polygon_edge.chain.genesis import Genesis, load_genesis
+from polygon_edge.chain.rules import rules_of
+from polygon_edge.consensus.head_validators import validators_at_head
 from polygon_edge.errors import PolygonEdgeError
 from polygon_edge.restore import Restore
 from polygon_edge.store.data_dir import RESTORE_FOLDERS, DataDirectory
+from polygon_edge.store.start import start_chain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-NETWORK = Path(__file__).parent.parent / "data/v0.6.3/poa-ecdsa"
-
-TRANSACTIONS_ROOT, DIFFICULTY, NUMBER, TIMESTAMP, EXTRA_DATA, MIX_HASH, NONCE = 4, 7, 8, 11, 12, 13, 14
-VALIDATORS, PROPOSER_SEAL, COMMITTED_SEALS, PARENT_SEALS = range(4)
+    from collections.abc import Iterator, Sequence
 
 
-@dataclass
-class Parts:
-    """One block as nested lists, its extra data decoded beside it."""
+def _height(value: Any) -> int:
+    return int(value, 0) if isinstance(value, str) else int(value)
 
-    header: list[Any]
-    transactions: list[Any]
-    uncles: list[Any]
-    vanity: bytes
-    extra: list[Any]
-    surplus: list[Any]
-    after_extra: bytes = b""
 
-    @classmethod
-    def of(cls, raw: bytes) -> Self:
-        header, transactions, uncles = rlp.decode(raw)
-        header, extra = list(header), header[EXTRA_DATA]
-        return cls(header, _thawed(transactions), _thawed(uncles), extra[:32], _thawed(rlp.decode(extra[32:])), [])
+@dataclass(frozen=True)
+class ForgedNetwork:
+    """A recorded chain by the name of its folder, and how its blocks are read; nothing of it comes from the program."""
+
+    name: str
+    folder: Path
+
+    @cached_property
+    def genesis(self) -> Genesis:
+        return load_genesis(self.folder / "genesis.json")
+
+    @cached_property
+    def _params(self) -> dict[str, Any]:
+        params: dict[str, Any] = json.loads((self.folder / "genesis.json").read_bytes())["params"]
+        return params
+
+    @cached_property
+    def blocks(self) -> list[bytes]:
+        """Its records, that of block 0 included."""
+        network = Network(self.folder)
+        with (
+            tempfile.TemporaryDirectory() as scratch,
+            FlatArchive.open(network.archive("full.dat", Path(scratch))) as archive,
+        ):
+            return [record.raw for record in archive.records()]
 
     @property
-    def raw(self) -> bytes:
-        header = list(self.header)
-        header[EXTRA_DATA] = self.vanity + encode(self.extra) + self.after_extra
-        return encode([header, self.transactions, self.uncles, *self.surplus])
+    def generation(self) -> str:
+        return "G3" if "v1.3.2" in self.name else "G1"
 
     @property
-    def hash(self) -> bytes:
-        """The block hash (§3.1, §3.4), whatever was changed."""
-        header = list(self.header[:13])
-        filtered = [self.extra[VALIDATORS], b"", []]
-        if len(self.extra) > PARENT_SEALS and self.extra[PARENT_SEALS]:
-            filtered.append(self.extra[PARENT_SEALS])
-        header[EXTRA_DATA] = self.vanity + encode(filtered)
-        return keccak(encode(header))
+    def epoch_size(self) -> int:
+        return int(self._params["engine"].get("ibft", {}).get("epochSize", 0))
 
-    def changed(self, change: Callable[[Parts], object]) -> Parts:
-        parts = deepcopy(self)
-        change(parts)
-        return parts
+    def fork_entry(self, number: int) -> dict[str, Any]:
+        """The entry of the fork list that covers block `number`; a chain without seals has none."""
+        ibft = self._params["engine"].get("ibft")
+        if ibft is None:
+            return {}
+        entries: list[dict[str, Any]] = [ibft] if "type" in ibft else ibft["types"]
+        return next(entry for entry in reversed(entries) if _height(entry.get("from", 0)) <= number)
 
-    def repair_transactions_root(self) -> None:
-        self.header[TRANSACTIONS_ROOT] = ordered_root([encode(transaction) for transaction in self.transactions])
+    def kind(self, number: int) -> Kind:
+        """What validators and seals block `number` has."""
+        return "bls" if self.fork_entry(number).get("validator_type") == "bls" else "ecdsa"
 
-    def seal_as(self, proposer: PrivateKey | None, committers: list[PrivateKey]) -> None:
-        """Seal anew, as somebody who has these keys can; without a proposer its seal stays."""
-        if proposer is not None:
-            self.extra[PROPOSER_SEAL] = seal(proposer, keccak(self.hash))
-        self.extra[COMMITTED_SEALS] = [seal(key, committed_digest(self.hash)) for key in committers]
+    def is_staked(self, number: int) -> bool:
+        return self.fork_entry(number).get("type") == "PoS"
 
+    def form(self, number: int) -> Form:
+        fork = self._params["forks"].get("txHashWithType")
+        return Form(
+            generation=self.generation,
+            is_sealed="ibft" in self._params["engine"],
+            kind=self.kind(number),
+            parent_kind=self.kind(number - 1) if number > 1 else self.kind(number),
+            is_hashed_with_type=fork is not None and number >= fork["block"],
+        )
 
-def _thawed(items: Iterable[Any]) -> list[Any]:
-    """The nested sequences as lists, to be changed."""
-    return [item if isinstance(item, bytes) else _thawed(item) for item in items]
+    def parts(self, number: int) -> Parts:
+        return Parts.of(self.blocks[number], self.form(number))
 
+    @cached_property
+    def insider(self) -> PrivateKey | None:
+        """The worthless key of one real validator, out of its recorded data directory; none where that is not there.
 
-def other_form(old: bytes) -> bytes:
-    """The second signature of the same signer that follows from the first: (r, n - s, the other parity)."""
-    s = ORDER - int.from_bytes(old[32:64], "big")
-    return old[:32] + s.to_bytes(32, "big") + bytes((1 - old[64],))
-
-
-def insider_key() -> PrivateKey:
-    """The worthless key of one real validator, out of its recorded data directory."""
-    packed = (NETWORK / "data-dir.tar.zst").read_bytes()
-    content = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(packed)).read()
-    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-        for member in archive:
-            file = archive.extractfile(member)
-            if Path(member.name).name == "validator.key" and file is not None:
-                return PrivateKey(bytes.fromhex(file.read().decode()))
-    raise LookupError("no validator.key in the recorded data directory")
+        Nor where it is the only validator: such a one may seal what it likes.
+        """
+        is_alone = len(next(iter(self.parts(1).extra), ())) < 2
+        if is_alone or not (self.folder / "data-dir.tar.zst").exists():
+            return None
+        with tempfile.TemporaryDirectory() as scratch:
+            Network(self.folder).data_directory("data-dir", Path(scratch))
+            (file,) = Path(scratch).glob("**/consensus/validator.key")
+            return PrivateKey(bytes.fromhex(file.read_text()))
 
 
 class Silent:
@@ -113,19 +121,64 @@ class Silent:
         pass
 
 
+@contextmanager
+def opened(folder: Path) -> Iterator[_core.Chain]:
+    DataDirectory(folder).create(RESTORE_FOLDERS)
+    with _core.Chain.open(folder) as chain:
+        yield chain
+
+
+def restore(
+    network: ForgedNetwork,
+    folder: Path,
+    chain: _core.Chain,
+    raws: Sequence[bytes],
+    *,
+    promised: int,
+    to: int | None = None,
+    strict: bool = False,
+) -> None:
+    """Restore an archive of these blocks into an open chain; raises what the restore raises.
+
+    The archive promises height `promised` and the hash of the real block there.
+    """
+    metadata = Metadata(promised, network.parts(promised).hash)
+    with io.BytesIO(encode_metadata(metadata) + b"".join(raws)) as stream:
+        archive, directory = FlatArchive(stream, "forged.dat"), DataDirectory(folder)
+        Restore(archive, directory, chain, network.genesis, threading.Event(), Silent(), to=to, strict=strict).run()
+
+
+def outcome_of(network: ForgedNetwork, folder: Path, chain: _core.Chain, number: int) -> Outcome:
+    """What an open chain with head `number` holds of that block."""
+    block_hash, stored, root = chain.canonical_hash(number), chain.block(number), chain.state_root_at(number)
+    receipts = chain.receipts(number)
+    assert block_hash is not None
+    assert stored is not None
+    assert root is not None
+    engine = validators_at_head(chain, folder / "consensus", network.genesis, rules_of(network.genesis))
+    rows = [] if receipts is None else thawed(rlp.decode(receipts))
+    return Outcome(
+        block_hash=block_hash,
+        state_root=root,
+        receipts=tuple(rlp.encode(row[:-1]) for row in rows),
+        transaction_hashes=tuple(row[-1] for row in rows),
+        validators=engine.validators(number + 1),
+        stored=stored,
+    )
+
+
 class Target:
     """A restored chain with head `number` - 1, and what happens to blocks `number` on it; each try starts afresh."""
 
-    def __init__(self, number: int, folder: Path) -> None:
-        self.number = number
+    def __init__(self, network: ForgedNetwork, number: int, folder: Path) -> None:
+        self.network, self.number = network, number
         self._template = folder / f"at-{number - 1}"
         self._scratch = folder / "scratch"
-        self.genesis = load_genesis(NETWORK / "genesis.json")
-        with FlatArchive.open(NETWORK / "full.dat") as archive:
-            self.blocks = [record.raw for record in archive.records()]
-        self.real = Parts.of(self.blocks[number])
-        with FlatArchive.open(NETWORK / "full.dat") as archive, opened(self._template) as chain:
-            self._restore(archive, self._template, chain, number - 1)
+        self.genesis = network.genesis
+        self.blocks = network.blocks
+        self.real = network.parts(number)
+        with opened(self._template) as chain:
+            restore(network, self._template, chain, self.blocks, promised=len(self.blocks) - 1, to=number - 1)
             self.head = chain.head
 
     def attempt(
@@ -139,29 +192,49 @@ class Target:
             shutil.rmtree(self._scratch, ignore_errors=True)
             shutil.copytree(self._template, self._scratch)
         last = (self.number if first is None else first) + len(raws) - 1
-        content = encode_metadata(Metadata(last, bytes(32))) + b"".join(raws)
         failure: PolygonEdgeError | None = None
-        with opened(self._scratch) as chain, io.BytesIO(content) as stream:
+        with opened(self._scratch) as chain:
             try:
-                self._restore(FlatArchive(stream, "forged.dat"), self._scratch, chain, None)
+                restore(self.network, self._scratch, chain, raws, promised=last)
             except PolygonEdgeError as error:
                 failure = error
         with opened(self._scratch) as chain:
             return failure, chain.head
 
+    def refusal(self, raw: bytes) -> PolygonEdgeError:
+        """The error of a block that is refused; raises LookupError where it is not.
+
+        For many blocks: nothing is copied and the chain is opened once.
+        """
+        with opened(self._template) as chain:
+            try:
+                restore(self.network, self._template, chain, [raw], promised=self.number)
+            except PolygonEdgeError as error:
+                assert chain.head == self.head
+                return error
+        raise LookupError("the block is accepted")
+
+    @cached_property
+    def real_outcome(self) -> Outcome:
+        """What the chain holds of the real block `number`."""
+        assert self.attempt(self.real.raw) == (None, (self.number, self.real.hash))
+        return self.outcome()
+
+    @contextmanager
+    def left(self) -> Iterator[_core.Chain]:
+        """The chain that the last attempt left, opened."""
+        with opened(self._scratch) as chain:
+            yield chain
+
+    def outcome(self) -> Outcome:
+        """What the chain holds of block `number` after the last attempt."""
+        with self.left() as chain:
+            start_chain(chain, rules_of(self.genesis), self.genesis)
+            return outcome_of(self.network, self._scratch, chain, self.number)
+
     def receipts(self) -> list[Any]:
         """The stored receipts of block `number` after the last attempt (§2.7)."""
-        with opened(self._scratch) as chain:
+        with self.left() as chain:
             stored = chain.receipts(self.number)
         assert stored is not None
-        return _thawed(rlp.decode(stored))
-
-    def _restore(self, archive: FlatArchive, folder: Path, chain: _core.Chain, to: int | None) -> None:
-        Restore(archive, DataDirectory(folder), chain, self.genesis, threading.Event(), Silent(), to=to).run()
-
-
-@contextmanager
-def opened(folder: Path) -> Iterator[_core.Chain]:
-    DataDirectory(folder).create(RESTORE_FOLDERS)
-    with _core.Chain.open(folder) as chain:
-        yield chain
+        return thawed(rlp.decode(stored))

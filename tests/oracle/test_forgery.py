@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from eth_hash.auto import keccak
 from eth_keys.datatypes import PrivateKey
-from tests.oracle.forgery import (
+from tests.conftest import recorded_folder
+from tests.oracle.forgery import ForgedNetwork, Target
+from tests.oracle.parts import (
     COMMITTED_SEALS,
     DIFFICULTY,
     MIX_HASH,
@@ -22,8 +24,6 @@ from tests.oracle.forgery import (
     TIMESTAMP,
     VALIDATORS,
     Parts,
-    Target,
-    insider_key,
     other_form,
 )
 from tests.oracle.twin import EMPTY_UNCLES_HASH, address_of, encode, integer, seal
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COMMITTED = Rule.COMMITTED_SEALS
+NETWORK = ForgedNetwork("v0.6.3/poa-ecdsa", recorded_folder("v0.6.3/poa-ecdsa"))
 STRANGERS = [PrivateKey(bytes((index,)) * 32) for index in range(1, 6)]
 FIRST_RULES = {
     "parentHash": Rule.PARENT_LINK,
@@ -64,7 +65,7 @@ class Forgery(NamedTuple):
 
 @pytest.fixture(scope="module", params=[25, 28], ids=["empty and voting", "with transactions"])
 def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Target:
-    return Target(request.param, tmp_path_factory.mktemp("forgery"))
+    return Target(NETWORK, request.param, tmp_path_factory.mktemp("forgery"))
 
 
 def header_forgeries(real: Parts) -> list[Forgery]:
@@ -270,7 +271,7 @@ def test_what_the_hash_does_not_cover_can_be_changed(target: Target) -> None:
 
 def test_a_transaction_with_a_surplus_item_is_stored_under_another_hash(tmp_path: Path) -> None:
     """v0.6.3 hashes the bytes that it received, but the root is over what it understood (§2.5, §2.8)."""
-    target = Target(28, tmp_path)
+    target = Target(NETWORK, 28, tmp_path)
     forged = target.real.changed(lambda parts: parts.transactions[0].append(b"anything"))
     assert target.attempt(forged.raw) == (None, (28, target.real.hash))
     first = target.receipts()[0]
@@ -280,7 +281,8 @@ def test_a_transaction_with_a_surplus_item_is_stored_under_another_hash(tmp_path
 
 
 def test_one_validator_cannot_change_a_block_but_can_claim_an_empty_one(target: Target) -> None:
-    insider = insider_key()
+    insider = NETWORK.insider
+    assert insider is not None
     own = address_of(insider)
     assert own in target.real.extra[VALIDATORS]
 
@@ -311,7 +313,7 @@ def test_one_validator_cannot_change_a_block_but_can_claim_an_empty_one(target: 
 
 def test_a_vote_that_was_turned_round_shows_at_the_next_change_of_the_validators(tmp_path: Path) -> None:
     """Blocks 24, 25 and 26 vote a fifth validator in; block 27 is the first to list it."""
-    target = Target(26, tmp_path)
+    target = Target(NETWORK, 26, tmp_path)
     assert target.attempt(*target.blocks[26:30])[0] is None
     forged = target.real.changed(MALLEABLE[0].change)
     assert forged.hash == target.real.hash
@@ -328,8 +330,9 @@ def test_a_vote_that_was_turned_round_shows_at_the_next_change_of_the_validators
 
 def test_a_vote_that_a_validator_claimed_for_itself_is_lost(tmp_path: Path) -> None:
     """The insider voted in block 24 already, so as the proposer of block 25 it says nothing new."""
-    target = Target(25, tmp_path)
-    insider = insider_key()
+    target = Target(NETWORK, 25, tmp_path)
+    insider = NETWORK.insider
+    assert insider is not None
     forged = target.real.changed(_edit(PROPOSER_SEAL, lambda _: seal(insider, keccak(target.real.hash))))
     error, head = target.attempt(forged.raw, *target.blocks[26:30])
     assert isinstance(error, BlockRuleError)
