@@ -9,7 +9,7 @@ from polygon_edge.archive.flat import FlatArchive
 from polygon_edge.chain.genesis import load_genesis
 from polygon_edge.chain.genesis_block import core_rules, genesis_block
 from polygon_edge.chain.rules import rules_of
-from polygon_edge.node import HeadState
+from polygon_edge.store.head_state import HeadState
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,7 @@ def test_a_block_that_is_executed_and_not_committed_does_not_show(poa: Network, 
     addresses = [account.address for account in genesis.alloc]
     with _core.Chain.open(tmp_path / "data") as chain:
         chain.start(core_rules(rules), genesis_block(rules, genesis))
-        state = HeadState(chain)
+        state = HeadState(chain, rules)
         before = [state.account(address) for address in addresses]
         executed = chain.execute(run, 0, len(run))
         assert executed.blocks == len(run)
