@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from tests.golden.recorded import Network
 
+    from polygon_edge.chain.rules import Rules
     from polygon_edge.jsonrpc.context import Backend
 
 
@@ -56,18 +57,26 @@ def open_node(network: Network, scratch: Path, height: int | None = None) -> Ite
     """A node on `data-dir` of `network`, unpacked below `scratch`, with its head at `height`."""
     genesis = load_genesis(network.genesis)
     rules = rules_of(genesis)
-    for_core = core_rules(rules)
     with _core.Chain.open(network.opened_directory("data-dir", scratch / "node"), create=False) as whole:
-        whole.start(for_core, genesis_block(rules, genesis))
+        whole.start(core_rules(rules), genesis_block(rules, genesis))
         earlier = EarlierChain(whole, height)
-        chain = cast("_core.Chain", earlier)
-        pool = TransactionPool(
-            HeadState(chain, rules),
-            lambda raw: _core.decode_transaction(for_core, earlier.height + 1, raw),
-            PoolLimits(),
-            intrinsic_gas=lambda sent: intrinsic_gas(
-                rules.forks, earlier.height + 1, creates=sent.to is None, data=sent.input
-            ),
-        )
-        described: dict[str, Any] = {"name": genesis.name, "chain_id": rules.chain_id, "rules": rules, "pool": pool}
-        yield RecordedNode(backend_of(chain, **described), earlier)
+        described: dict[str, Any] = {
+            "name": genesis.name,
+            "chain_id": rules.chain_id,
+            "rules": rules,
+            "pool": empty_pool(earlier, rules),
+        }
+        yield RecordedNode(backend_of(cast("_core.Chain", earlier), **described), earlier)
+
+
+def empty_pool(chain: EarlierChain, rules: Rules) -> TransactionPool:
+    """A pool that follows the head of `chain`, as our node makes one."""
+    for_core = core_rules(rules)
+    return TransactionPool(
+        HeadState(cast("_core.Chain", chain), rules),
+        lambda raw: _core.decode_transaction(for_core, chain.height + 1, raw),
+        PoolLimits(),
+        intrinsic_gas=lambda sent: intrinsic_gas(
+            rules.forks, chain.height + 1, creates=sent.to is None, data=sent.input
+        ),
+    )

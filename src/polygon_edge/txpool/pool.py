@@ -128,6 +128,9 @@ class TransactionPool:
             raise PoolError(Refusal.STATE_TRANSACTION, hash=hash)
         if size > MAXIMUM_TRANSACTION_BYTES:
             raise PoolError(Refusal.OVERSIZED, hash=hash, expected=MAXIMUM_TRANSACTION_BYTES, found=size)
+        if transaction.type == _DYNAMIC_FEE and (refusal := self._state.dynamic_fee_refusal) is not None:
+            # Before the signature, which the rules of such a height refuse as well.
+            raise PoolError(refusal, hash=hash)
         sender = transaction.sender
         if sender is None:
             raise PoolError(Refusal.SIGNATURE, hash=hash)
@@ -153,9 +156,7 @@ class TransactionPool:
             raise PoolError(Refusal.UNDERPRICED, hash=hash, expected=self.limits.price_limit, found=price)
 
     def _check_caps(self, transaction: _core.Transaction) -> None:
-        hash, refusal = transaction.hash, self._state.dynamic_fee_refusal
-        if refusal is not None:
-            raise PoolError(refusal, hash=hash)
+        hash = transaction.hash
         fee_cap, tip_cap = transaction.gas_fee_cap or 0, transaction.gas_tip_cap or 0
         for cap, wide in ((fee_cap, Refusal.FEE_CAP_WIDTH), (tip_cap, Refusal.TIP_CAP_WIDTH)):
             if cap >= _WIDEST:
