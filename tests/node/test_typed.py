@@ -10,6 +10,8 @@ import pytest
 from eth_account import Account
 from tests.node.chain import FreshChain, receipt
 from tests.node.running import RunningNode, run
+from web3 import HTTPProvider, Web3
+from web3.middleware import ExtraDataToPOAMiddleware
 
 from polygon_edge import _core
 from polygon_edge.archive.flat import FlatArchive
@@ -101,6 +103,45 @@ def test_a_dynamic_fee_is_taken_sealed_and_told(node: RunningNode, tmp_path: Pat
         height = archive.metadata.height
         assert height >= int(told["blockNumber"], 16)
         assert [chain.block(number) for number in range(height + 1)] == [record.raw for record in archive.records()]
+
+
+@pytest.fixture(scope="module")
+def web3(node: RunningNode) -> Iterator[Any]:
+    provider = HTTPProvider(node.rpc_url)
+    client = Web3(provider)
+    client.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
+    yield client
+    provider._request_session_manager.session_cache.clear()
+
+
+def test_web3_sends_a_dynamic_fee_and_reads_it_back(web3: Any) -> None:
+    sender = accounts()[1]
+    fields = {
+        "chainId": web3.eth.chain_id,
+        "nonce": web3.eth.get_transaction_count(sender.address, "pending"),
+        "to": Web3.to_checksum_address(RECEIVER),
+        "value": 1,
+        "gas": 21_000,
+        "maxPriorityFeePerGas": web3.eth.max_priority_fee,
+        "maxFeePerGas": web3.eth.gas_price,
+        "type": 2,
+    }
+    sent = web3.eth.send_raw_transaction(Account.sign_transaction(fields, sender.key).raw_transaction)
+    told = web3.eth.wait_for_transaction_receipt(sent, timeout=60, poll_latency=0.05)
+    assert told.status == 1
+    found = web3.eth.get_transaction(sent)
+    assert (found.type, found.maxFeePerGas, found["from"]) == (2, fields["maxFeePerGas"], sender.address)
+    history = web3.eth.fee_history(1, told.blockNumber, [50])
+    assert (history.oldestBlock, len(history.baseFeePerGas), len(history.reward)) == (told.blockNumber, 2, 1)
+
+
+def test_web3_calls_on_a_state_of_its_own_making(web3: Any) -> None:
+    returns_its_height = "0x4360005260206000f3"
+    message = {"to": Web3.to_checksum_address(RECEIVER)}
+    height = web3.eth.block_number
+    given = {message["to"]: {"code": returns_its_height, "balance": 10**30, "nonce": 7}}
+    assert int.from_bytes(web3.eth.call(message, height, given), "big") == height
+    assert web3.eth.call(message, height) == b""
 
 
 @pytest.mark.parametrize(
