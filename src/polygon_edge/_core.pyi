@@ -299,8 +299,14 @@ class Chain:
         input: bytes,
         gas: int,
         gas_price: int,
+        overrides: Sequence[
+            tuple[bytes, int | None, int | None, bytes | None, Sequence[tuple[bytes, bytes]], bool]
+        ] = (),
     ) -> CallOutcome:
         """Execute a message on the state of block `number`, in the context of that block; keep nothing.
+
+        `overrides` replace parts of accounts in that state: address, nonce, balance, code (none: as it is), (slot,
+        value) pairs, and whether the account has these slots only.
 
         The checks of a transaction apply, except those of nonce and signature. Any number of threads may call at once,
         also while another one executes or commits. Raises CallRefusedError, LookupError where there is no such block.
@@ -451,6 +457,9 @@ class Header:
     def mix_hash(self) -> bytes: ...
     @property
     def nonce(self) -> bytes: ...
+    @property
+    def base_fee(self) -> int:
+        """Wei per gas, 0 before G3 and where the header has none (§2.2)."""
 
 def decode_header(raw: bytes) -> Header:
     """Decode the RLP of a header; raises ValueError that names the field and its byte."""

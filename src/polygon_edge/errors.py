@@ -383,10 +383,19 @@ class Refusal(Enum):
     """Why the pool does not take a transaction, in the order of checks; tools match on these texts (§5.6)."""
 
     MALFORMED = "malformed transaction"
+    STATE_TRANSACTION = (
+        "invalid tx type: type 127 rejected, state transactions are not expected to be added to the pool"
+    )
     OVERSIZED = "oversized data"
     SIGNATURE = "cannot extract signature"
     SENDER = "invalid sender"
     DEPLOYMENT = "smart contract deployment restricted"
+    INIT_CODE = "max code size exceeded"
+    TYPE = "transaction type not supported: type 2 rejected, london hardfork is not enabled"
+    DYNAMIC_FEE = "dynamic tx not allowed currently"
+    FEE_CAP_WIDTH = "max fee per gas higher than 2^256-1"
+    TIP_CAP_WIDTH = "max priority fee per gas higher than 2^256-1"
+    TIP_CAP = "max priority fee per gas higher than max fee per gas"
     UNDERPRICED = "transaction underpriced"
     NONCE_TOO_LOW = "nonce too low"
     FUNDS = "insufficient funds for gas * price + value"

@@ -32,6 +32,7 @@ from polygon_edge.observe.progress import show_progress
 from polygon_edge.operator.server import OperatorServer
 from polygon_edge.restore import Restore
 from polygon_edge.store.data_dir import DataDirectory, has_database
+from polygon_edge.store.head_state import HeadState
 from polygon_edge.store.start import start_chain
 from polygon_edge.txpool.pool import PoolLimits, TransactionPool
 
@@ -59,34 +60,6 @@ GRACE_SECONDS = 1
 def _warn_if_open(door: str, address: Address) -> None:
     if address.is_open_to_all:
         logger.warning("%s listens on all interfaces of this machine: whoever reaches it can use it", door)
-
-
-class HeadState:
-    """The state at the committed head, as the pool asks for it.
-
-    Not at the tip: the state after a block that is executed and not committed yet is nowhere to be read.
-    """
-
-    def __init__(self, chain: _core.Chain) -> None:
-        self._chain = chain
-
-    def account(self, address: bytes) -> tuple[int, int]:
-        """Return nonce and balance of `address`, 20 bytes."""
-        root = self._head().state_root
-        found = self._chain.account(root, address)
-        return (0, 0) if found is None else (found[0], found[1])
-
-    @property
-    def gas_limit(self) -> int:
-        """Gas limit of the head block."""
-        return self._head().gas_limit
-
-    def _head(self) -> _core.Header:
-        head = self._chain.head
-        raw = None if head is None else self._chain.header(head[0])
-        if raw is None:
-            raise LookupError(head)
-        return _core.decode_header(raw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +231,7 @@ class Node:
         settings = self._config.json_rpc
         return Backend(
             chain=chain,
+            rules=self._rules,
             name=self._genesis.name,
             chain_id=self._rules.chain_id,
             version=self._version,
@@ -282,7 +256,7 @@ class Node:
             return intrinsic_gas(self._rules.forks, number, creates=creates, data=transaction.input)
 
         return TransactionPool(
-            HeadState(chain),
+            HeadState(chain, self._rules),
             decode,
             PoolLimits(limits.price_limit, limits.max_slots, limits.max_enqueued),
             frozenset(self._genesis.params.deployment_whitelist),
@@ -334,12 +308,13 @@ class Node:
         """Begin to seal, where that is allowed; in a thread, since a whole epoch of headers may have to be read."""
         engine = validators_at_head(chain, self._directory.consensus, self._genesis, self._rules)
 
+        rules = core_rules(self._rules)
+
         def on_imported(imported: Imported) -> None:
             body = chain.body(imported.last)
-            pool.on_block(_core.decode_body(body) if body else [])
+            pool.on_block(_core.decode_body(body, rules, imported.last) if body else [])
             self._heads.publish(imported.last, imported.last_hash)
 
-        rules = core_rules(self._rules)
         appender = Appender(chain, rules, engine, stop=self._stop, source_name="own proposal", on_imported=on_imported)
         target = self._config.block_gas_target
         block_time = self._rules.block_time

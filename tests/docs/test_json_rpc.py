@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tests.jsonrpc.door import Headless, backend_of
+from tests.jsonrpc.door import LATER_RULES, Headless, backend_of
 
 from polygon_edge.jsonrpc import dispatch, filters, logs
 from polygon_edge.jsonrpc.app import methods
 from polygon_edge.jsonrpc.context import Limits
+from polygon_edge.jsonrpc.fee_history import MAXIMUM_BLOCKS
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = (ROOT / "docs" / "operating" / "json-rpc.md").read_text()
@@ -24,6 +25,13 @@ def table(title: str) -> list[list[str]]:
 
 def test_every_method_is_listed_in_order() -> None:
     assert [row[0].strip("`") for row in table("Methods")] == sorted(methods(backend_of(Headless())))
+
+
+def test_every_method_that_later_chains_add_or_change_is_listed() -> None:
+    listed = {row[0].strip("`") for row in table("Later chains")}
+    early, later = methods(backend_of(Headless())), methods(backend_of(Headless(), rules=LATER_RULES))
+    assert later.keys() - early.keys() <= listed <= later.keys()
+    assert str(MAXIMUM_BLOCKS) in PAGE
 
 
 def test_what_is_said_to_be_tried_with_web3_is_in_its_tests() -> None:

@@ -63,6 +63,11 @@ class Network:
             tar.extractall(target, filter="data")
         return target
 
+    def opened_directory(self, name: str, target: Path) -> Path:
+        """Unpack the data directory `name` into `target`, and return the folder that has the databases in it."""
+        unpacked = self.data_directory(name, target)
+        return unpacked if (unpacked / "blockchain").is_dir() else next(unpacked.iterdir())
+
 
 def read_bytes(path: Path) -> bytes:
     """The content of `path`, or of its `.zst` beside it."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
+from polygon_edge.chain.generation import Generation
+from polygon_edge.chain.rules import Rules
 from polygon_edge.jsonrpc.app import JsonRpcServer
 from polygon_edge.jsonrpc.context import Backend, Limits
 
@@ -48,10 +51,15 @@ class Headless:
     head = (7, bytes(32))
 
 
+EARLY_RULES = Rules(Generation.G1, 10631, dict.fromkeys(("homestead", "istanbul"), 0), "ibft", 20, 0)
+LATER_RULES = replace(EARLY_RULES, generation=Generation.G3)
+
+
 def backend_of(chain: Any, **changes: Any) -> Backend:
     """What a node would hand over for `chain`."""
     described = {
         "chain": chain,
+        "rules": EARLY_RULES,
         "name": "polygon-edge",
         "chain_id": 10631,
         "version": "",

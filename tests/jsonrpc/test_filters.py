@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from tests.jsonrpc.door import EARLY_RULES
 
 from polygon_edge.jsonrpc import filters, logs
 from polygon_edge.jsonrpc.codec import Tag, data
@@ -11,7 +12,11 @@ from polygon_edge.jsonrpc.filters import EXPIRY_SECONDS, Filters
 from polygon_edge.jsonrpc.gas_price import GasPrice
 from polygon_edge.jsonrpc.history import Block, History
 from polygon_edge.jsonrpc.logs import LogQuery, LogSearch, decode_log_query
+from polygon_edge.jsonrpc.priority_fee import PriorityFee
 from polygon_edge.jsonrpc.rpc_error import RpcError
+
+if TYPE_CHECKING:
+    from polygon_edge.chain.rules import Rules
 
 A, B = b"a" * 20, b"b" * 20
 X, Y = b"x" * 32, b"y" * 32
@@ -28,6 +33,8 @@ class FakeLog:
 class FakeTransaction:
     hash: bytes = bytes(32)
     gas_price: int = 0
+    gas_tip_cap: int | None = None
+    gas_fee_cap: int | None = None
 
 
 @dataclass
@@ -50,6 +57,14 @@ class GrowingChain:
     @property
     def gas_used(self) -> int:
         return 1
+
+    @property
+    def base_fee(self) -> int:
+        return 0
+
+    @property
+    def rules(self) -> Rules:
+        return EARLY_RULES
 
     def grow(self, *transactions: list[FakeLog]) -> None:
         self.blocks.append(list(transactions))
@@ -248,10 +263,14 @@ def test_only_a_filter_of_logs_has_a_query(installed: Filters) -> None:
         installed.query_of(installed.install(None))
 
 
+def gas_price(history: History, limit: int) -> GasPrice:
+    return GasPrice(history, limit, PriorityFee(history))
+
+
 def test_the_gas_price_is_what_was_paid_since_the_start(chain: GrowingChain, history: History) -> None:
     chain.grow()
     chain.prices[1] = [1000]
-    price = GasPrice(history, price_limit=0)
+    price = gas_price(history, 0)
     assert price.suggest() == 0
     chain.grow()
     chain.prices[2] = [10, 20]
@@ -261,13 +280,13 @@ def test_the_gas_price_is_what_was_paid_since_the_start(chain: GrowingChain, his
     decoded = chain.decoded
     assert price.suggest() == 30
     assert chain.decoded == decoded
-    assert GasPrice(history, price_limit=7).suggest() == 7
+    assert gas_price(history, 7).suggest() == 7
 
 
 def test_the_gas_price_forgets_what_is_long_ago_and_reads_no_more_than_it_needs(
     chain: GrowingChain, history: History
 ) -> None:
-    price = GasPrice(history, price_limit=1)
+    price = gas_price(history, 1)
     chain.grow()
     chain.prices[1] = [10**9]
     for _ in range(1000):

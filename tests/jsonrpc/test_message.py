@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.jsonrpc.door import EARLY_RULES
 
 from polygon_edge import _core
 from polygon_edge.jsonrpc.message import Message, RevertedError, call, decode_message, estimate_gas
@@ -34,6 +35,7 @@ class Machine:
 
     gas_limit = LIMIT
     balance = 10**18
+    rules = EARLY_RULES
 
     def __init__(self, run: Callable[[int], Outcome]) -> None:
         self._run = run
@@ -152,4 +154,5 @@ def test_a_call_takes_the_gas_of_a_block_unless_it_says_less() -> None:
             "input": b"\x02",
             "gas": used,
             "gas_price": 0,
+            "overrides": [],
         }

@@ -140,6 +140,60 @@ def hashes(network: Network) -> list[dict[str, object]]:
     ]
 
 
+# ---- every kind of validators and both generations -------------------------------------------------------------------
+
+SHARED = ("v0.6.3/poa-bls", "v0.6.3/pos-ecdsa", "v0.6.3/switch-type", "v1.3.2/poa-ecdsa-london", "v1.3.2/switch")
+LONE = ("v1.3.2/access-lists", "v1.3.2/forks-late")
+
+
+def last_block(network: Network) -> int:
+    about = network.about
+    height: int = about["dataDirHead"] if "dataDirHead" in about else about["dataDir"]["head"]
+    return height
+
+
+def check_end_of_archive(network: Network, node: RunningNode) -> None:
+    """Assert that the node has the last block of the recorded archive."""
+    about = network.about
+    block = node.rpc("eth_getBlockByNumber", hex(about["blocks"]), False)
+    assert (block["hash"], block["stateRoot"]) == (about["headHash"], about["headStateRoot"])
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("name", SHARED)
+def test_the_directory_of_one_of_several_validators_is_served_and_not_sealed_on(
+    name: str, shared: Path, tmp_path: Path
+) -> None:
+    network = Network(shared / "golden" / name)
+    data_dir = network.opened_directory("data-dir", tmp_path / "unpacked")
+    with RunningNode(data_dir, network.genesis, log=tmp_path / "log") as node:
+        node.wait_for_line("not sealing: ")
+        assert node.height == last_block(network)
+        check_end_of_archive(network, node)
+        done = run(
+            ["backup", "--grpc-address", node.grpc, "--out", tmp_path / "ours.dat", "--to", network.about["blocks"]]
+        )
+        assert done.returncode == 0, done.stderr
+        assert node.stop() == 0
+    check_same((tmp_path / "ours.dat").read_bytes(), network.archive("full.dat", tmp_path).read_bytes())
+    assert not node.sealed
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("name", LONE)
+def test_on_the_directory_of_a_lone_validator_of_a_later_chain_the_node_seals_on(
+    name: str, shared: Path, tmp_path: Path
+) -> None:
+    network = Network(shared / "golden" / name)
+    data_dir = network.opened_directory("data-dir", tmp_path / "unpacked")
+    head = last_block(network)
+    with RunningNode(data_dir, network.genesis, log=tmp_path / "log") as node:
+        node.wait_for_height(head + 2)
+        check_end_of_archive(network, node)
+        assert [number for number, _ in node.sealed[:2]] == [head + 1, head + 2]
+        assert node.stop() == 0
+
+
 # ---- one validator, blocks above the limit of a message --------------------------------------------------------------
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import socket
 import threading
 import time
@@ -13,6 +12,7 @@ import grpc
 import pytest
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.json_format import MessageToDict
+from tests.operator.asking import SECONDS, ask, export, failure_of, refusal
 from tests.operator.serving import GrowingChain, ServedNode
 
 from polygon_edge import _core
@@ -26,15 +26,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.golden.recorded import Network
-
-REQUESTS: dict[str, tuple[Any, Any]] = {
-    "GetStatus": (Empty, system_pb2.ServerStatus),
-    "PeersList": (Empty, system_pb2.PeersListResponse),
-    "PeersAdd": (system_pb2.PeersAddRequest, system_pb2.PeersAddResponse),
-    "PeersStatus": (system_pb2.PeersStatusRequest, system_pb2.Peer),
-    "BlockByNumber": (system_pb2.BlockByNumberRequest, system_pb2.BlockResponse),
-}
-SECONDS = 20
 
 
 @pytest.fixture
@@ -51,23 +42,6 @@ def channel_to() -> Iterator[Any]:
         channel.close()
 
 
-def ask(channel: grpc.Channel, method: str, **fields: Any) -> Any:
-    request, answer = REQUESTS[method]
-    call = channel.unary_unary(
-        f"/v1.System/{method}", request_serializer=request.SerializeToString, response_deserializer=answer.FromString
-    )
-    return call(request(**fields), timeout=SECONDS)
-
-
-def export(channel: grpc.Channel, first: int = 0, last: int = 0, seconds: float = SECONDS) -> Any:
-    call = channel.unary_stream(
-        "/v1.System/Export",
-        request_serializer=system_pb2.ExportRequest.SerializeToString,
-        response_deserializer=system_pb2.ExportEvent.FromString,
-    )
-    return call(system_pb2.ExportRequest(to=last, **{"from": first}), timeout=seconds)
-
-
 def subscribe(channel: grpc.Channel) -> Any:
     call = channel.unary_stream(
         "/v1.System/Subscribe",
@@ -75,18 +49,6 @@ def subscribe(channel: grpc.Channel) -> Any:
         response_deserializer=system_pb2.BlockchainEvent.FromString,
     )
     return call(Empty(), timeout=SECONDS)
-
-
-def failure_of(stream: Any) -> tuple[str, str]:
-    with pytest.raises(grpc.RpcError) as caught:
-        list(stream)
-    return caught.value.code().name, caught.value.details() or ""
-
-
-def refusal(channel: grpc.Channel, method: str, **fields: Any) -> tuple[str, str]:
-    with pytest.raises(grpc.RpcError) as caught:
-        ask(channel, method, **fields)
-    return caught.value.code().name, caught.value.details() or ""
 
 
 @pytest.fixture(scope="module")
@@ -105,47 +67,6 @@ def growing(poa: Network, tmp_path: Path) -> GrowingChain:
 def large() -> GrowingChain:
     """Blocks that each fill a chunk."""
     return GrowingChain([bytes([number]) * 600_000 for number in range(200)], 199)
-
-
-def described(event: system_pb2.ExportEvent) -> dict[str, Any]:
-    return {
-        "from": getattr(event, "from"),
-        "to": event.to,
-        "latest": event.latest,
-        "dataLength": len(event.data),
-        "messageLength": event.ByteSize(),
-        "dataSha256": hashlib.sha256(event.data).hexdigest(),
-    }
-
-
-def test_the_recorded_questions_get_the_recorded_answers(poa: Network, stored: _core.Chain, channel_to: Any) -> None:
-    rows = [row for row in poa.rows("grpc.jsonl") if row["method"].startswith("v1.System/") and not row.get("live")]
-    assert len(rows) > 15
-    answered = 0
-    peers = "/ip4/127.0.0.1/tcp/31092/p2p/16Uiu2HAmAue3au3DwHZhRa79HziJQSvSikBgqahsi8HPMN2mi4K5"
-    with ServedNode(stored, peer_address=peers) as node:
-        channel = channel_to(node.address)
-        for row in rows:
-            method = row["method"].removeprefix("v1.System/")
-            fields = {name: int(value) for name, value in row["request"].items() if name != "id"}
-            if method == "Export":
-                call = export(channel, fields.get("from", 0), fields.get("to", 0))
-                if "error" in row:
-                    assert failure_of(call) == (row["error"]["code"], row["error"]["message"]), row
-                else:
-                    assert list(map(described, call)) == row["events"], row
-            elif method in {"PeersAdd", "PeersStatus"}:
-                # Without a network the malformed names in these rows are not looked at.
-                assert refusal(channel, method, id="nonsense")[0] == "UNIMPLEMENTED"
-            elif method == "Subscribe":
-                continue
-            elif "error" in row["response"]:
-                expected = row["response"]["error"]
-                assert refusal(channel, method, **fields) == (expected["code"], expected["message"])
-            else:
-                assert MessageToDict(ask(channel, method, **fields)) == row["response"], row
-            answered += 1
-    assert answered >= 25
 
 
 def test_a_chunk_ends_before_it_is_half_a_mebibyte(channel_to: Any) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from polygon_edge import _core
+from polygon_edge.errors import Refusal
 from polygon_edge.txpool.pool import PoolLimits, TransactionPool
 
 if TYPE_CHECKING:
@@ -28,12 +29,19 @@ class Transfer:
     to: bytes | None
     value: int
     raw: bytes = field(repr=False)
+    type: int = 0
+    gas_tip_cap: int | None = None
+    gas_fee_cap: int | None = None
+    input: bytes = b""
 
 
 class Ledger:
     """Nonces and balances that a test moves by hand, and the transactions it has signed."""
 
     gas_limit = 10_000_000
+    base_fee = 0
+    dynamic_fee_refusal: Refusal | None = Refusal.TYPE
+    init_code_limit: int | None = None
 
     def __init__(self) -> None:
         self.nonces: dict[bytes, int] = {}
@@ -54,9 +62,10 @@ class Ledger:
         to: bytes | None = bytes(20),
         value: int = 0,
         size: int = 110,
+        **typed: Any,
     ) -> Transfer:
         mark = next(self._numbers).to_bytes(32, "big")
-        transfer = Transfer(mark, sender, nonce, price, gas, to, value, mark.ljust(size, b"\1"))
+        transfer = Transfer(mark, sender, nonce, price, gas, to, value, mark.ljust(size, b"\1"), **typed)
         self.signed[mark] = transfer
         return transfer
 

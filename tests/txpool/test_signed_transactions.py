@@ -10,7 +10,7 @@ from tests.txpool.ledger import RICH
 
 from polygon_edge import _core
 from polygon_edge.chain.intrinsic_gas import intrinsic_gas
-from polygon_edge.errors import PoolError
+from polygon_edge.errors import PoolError, Refusal
 from polygon_edge.txpool.pool import PoolLimits, TransactionPool
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ WALLET = Account.from_key(b"\x17" * 32)
 
 class RichState:
     gas_limit = 5_000_000
+    base_fee = 0
+    dynamic_fee_refusal: Refusal | None = Refusal.TYPE
+    init_code_limit: int | None = None
 
     def account(self, address: bytes) -> tuple[int, int]:
         return (7, RICH) if address == bytes.fromhex(WALLET.address[2:]) else (0, 0)

@@ -4,7 +4,7 @@
 //! the data-and-execution fact sheet of the Go client (v0.6.3 = G1, v1.3.2 = G3).
 #![deny(unsafe_code)]
 
-pub use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+pub use alloy_primitives::{Address, B256, Bytes, U256, keccak256, map::AddressMap};
 
 pub mod aggregate;
 pub mod block;
@@ -26,6 +26,7 @@ pub mod seal;
 pub mod sender;
 pub mod signature;
 pub mod state;
+pub mod state_override;
 pub mod state_trie;
 pub mod transaction;
 pub mod trie;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use polygon_edge_chain::{
-    Address, B256, Bytes,
+    Address, AddressMap, B256, Bytes,
     block::Header,
     evm::Status,
     execute::{self, BlockContext, CallMessage, ExecutionError, Executor},
@@ -11,10 +11,14 @@ use polygon_edge_chain::{
     journal::Fault,
     run,
     state::StateError,
+    state_override::{AccountOverride, OverriddenState},
     state_trie::StateView,
 };
 use polygon_edge_store::BlockReader;
-use pyo3::{create_exception, exceptions::PyLookupError, exceptions::PyValueError, prelude::*, types::PyBytes};
+use pyo3::{
+    create_exception, exceptions::PyLookupError, exceptions::PyValueError, prelude::*, pybacked::PyBackedBytes,
+    types::PyBytes,
+};
 
 use crate::{
     chain::{Chain, lock},
@@ -27,6 +31,31 @@ create_exception!(
     PyValueError,
     "A message that cannot be executed at all; in the Go client's words where it has any (fact sheet §5.6)."
 );
+
+/// What is replaced of one account: address, nonce, balance, code, slots, whether it has no others.
+type OverrideEntry<'py> = (
+    PyBackedBytes,
+    Option<u64>,
+    Option<Bound<'py, PyAny>>,
+    Option<PyBackedBytes>,
+    Vec<(PyBackedBytes, PyBackedBytes)>,
+    bool,
+);
+
+fn account_override(entry: OverrideEntry<'_>) -> PyResult<(Address, AccountOverride)> {
+    let (address, nonce, balance, code, storage, storage_is_whole) = entry;
+    let word = |(slot, value): &(PyBackedBytes, PyBackedBytes)| {
+        Ok((convert::word_of_bytes("slot", slot)?, convert::word_of_bytes("slot value", value)?))
+    };
+    let replaced = AccountOverride {
+        nonce,
+        balance: balance.map(|balance| convert::word("balance", &balance)).transpose()?,
+        code: code.map(|code| Bytes::copy_from_slice(&code)),
+        storage: storage.iter().map(word).collect::<PyResult<_>>()?,
+        storage_is_whole,
+    };
+    Ok((convert::address(&address)?, replaced))
+}
 
 /// What a message came to.
 #[pyclass(frozen, get_all, module = "polygon_edge._core")]
@@ -80,7 +109,7 @@ fn coinbase(header: &Header, hash: &B256, rules: &Rules) -> Option<Address> {
 #[pymethods]
 impl Chain {
     /// Executes a message on the state of block `number`, in the context of that block, and keeps nothing.
-    #[pyo3(signature = (number, *, sender, to, value, input, gas, gas_price))]
+    #[pyo3(signature = (number, *, sender, to, value, input, gas, gas_price, overrides=Vec::new()))]
     #[allow(clippy::too_many_arguments)]
     fn call(
         &self,
@@ -92,6 +121,7 @@ impl Chain {
         input: &[u8],
         gas: u64,
         gas_price: &Bound<'_, PyAny>,
+        overrides: Vec<OverrideEntry<'_>>,
     ) -> PyResult<CallOutcome> {
         let message = CallMessage {
             from: convert::address(sender)?,
@@ -102,7 +132,8 @@ impl Chain {
             gas_price: convert::word("gas price", gas_price)?,
         };
         let rules = self.rules()?;
-        let outcome = py.detach(|| self.execute_message(&rules, number, None, &message))?;
+        let overrides = overrides.into_iter().map(account_override).collect::<PyResult<AddressMap<_>>>()?;
+        let outcome = py.detach(|| self.execute_message(&rules, number, None, &message, &overrides))?;
         Ok(CallOutcome::new(py, &outcome))
     }
 }
@@ -122,13 +153,15 @@ impl CallOutcome {
 }
 
 impl Chain {
-    /// Executes a message on the state of a committed block, under its own coinbase unless another is given.
+    /// Executes a message on the state of a committed block, with `overrides` in it, under its own coinbase unless another
+    /// is given.
     pub(crate) fn execute_message(
         &self,
         rules: &Rules,
         number: u64,
         other_coinbase: Option<Address>,
         message: &CallMessage,
+        overrides: &AddressMap<AccountOverride>,
     ) -> PyResult<execute::CallOutcome> {
         let damaged = |error: &dyn std::fmt::Display| error::damaged(&self.path, error.to_string());
         let Some((hash, header)) = self.decoded_header(number)? else {
@@ -150,7 +183,8 @@ impl Chain {
         let mut view =
             StateView::open(header.state_root, Arc::new(directory.state())).map_err(|error| damaged(&error))?;
         let mut executor = self.callers.take(rules);
-        let outcome = executor.call(&context, message, &mut view.reader(|number| canonical_hash(&blocks, number)));
+        let mut stored = view.reader(|number| canonical_hash(&blocks, number));
+        let outcome = executor.call(&context, message, &mut OverriddenState::new(&mut stored, overrides));
         self.callers.give_back(executor);
         outcome.map_err(|error| self.refused_call(error))
     }

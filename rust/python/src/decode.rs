@@ -115,6 +115,12 @@ impl Header {
     fn nonce<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         bytes(py, &self.inner.nonce)
     }
+
+    /// 0 before G3, and where nobody asks for one.
+    #[getter]
+    fn base_fee(&self) -> u64 {
+        self.inner.base_fee
+    }
 }
 
 /// Decodes a header as stored.

@@ -1,6 +1,6 @@
 //! The verb `view`: what a contract says in the state after a block, which need not be committed yet (§6.11).
 
-use polygon_edge_chain::{Address, Bytes, U256, bls::PublicKey, execute::CallMessage};
+use polygon_edge_chain::{Address, AddressMap, Bytes, U256, bls::PublicKey, execute::CallMessage};
 use pyo3::prelude::*;
 
 use crate::{call::CallOutcome, chain::Chain, convert};
@@ -28,7 +28,7 @@ impl Chain {
         let rules = self.rules()?;
         let outcome = py.detach(|| match self.call_tip(number, Address::ZERO, &message) {
             Some(outcome) => outcome.map_err(|error| self.refused_call(error)),
-            None => self.execute_message(&rules, number, Some(Address::ZERO), &message),
+            None => self.execute_message(&rules, number, Some(Address::ZERO), &message, &AddressMap::default()),
         })?;
         Ok(CallOutcome::new(py, &outcome))
     }

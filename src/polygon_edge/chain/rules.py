@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from polygon_edge.chain.block import ExtraDataError, listed_validators
+from polygon_edge.chain.fees import BaseFeeRules
+from polygon_edge.chain.generation import Generation
 from polygon_edge.chain.schedule import Schedule, schedule_of
 from polygon_edge.chain.validator import are_distinct, type_of
 from polygon_edge.errors import GenesisError, UnsupportedGenesisError
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from polygon_edge.chain.engine import Engine, ForkEntry
-    from polygon_edge.chain.generation import Generation
     from polygon_edge.chain.genesis import Genesis
     from polygon_edge.chain.validator import ValidatorSet
 
@@ -31,6 +32,7 @@ class Rules:
     `engine` is `ibft`, `dev` or `dummy`; below `quorum_size_block` the legacy quorum counts (§5.4). `deployments` are
     the entries whose staking contract is put into the state, by that block; `burn_contracts` (first block, address);
     `access_lists` the names of those that are configured. `block_time` is in nanoseconds, None where the node chooses.
+    `base_fees` says how the base fee moves; where london is not active there is none.
     """
 
     generation: Generation
@@ -44,6 +46,17 @@ class Rules:
     burn_contracts: tuple[tuple[int, bytes], ...] = ()
     access_lists: tuple[str, ...] = ()
     block_time: int | None = None
+    base_fees: BaseFeeRules = field(default_factory=BaseFeeRules)
+
+    @property
+    def has_transaction_types(self) -> bool:
+        """Whether blocks may hold typed transactions, and clients expect the answers of that generation (§0)."""
+        return self.generation is not Generation.G1
+
+    def is_active(self, fork: str, number: int) -> bool:
+        """Say whether `fork` is in force at block `number`."""
+        first = self.forks.get(fork)
+        return first is not None and first <= number
 
     @property
     def has_validators(self) -> bool:
@@ -70,6 +83,7 @@ def rules_of(genesis: Genesis) -> Rules:
         burn_contracts=genesis.params.burn_contracts,
         access_lists=tuple(access_list.kind.name for access_list in genesis.params.access_lists),
         block_time=engine.block_time,
+        base_fees=BaseFeeRules(genesis.base_fee, genesis.base_fee_elasticity, genesis.base_fee_change_denominator),
     )
 
 

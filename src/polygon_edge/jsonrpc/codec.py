@@ -123,15 +123,18 @@ def decode_uint64(value: object) -> int:
     return _uint64(decode_text(value).removeprefix("0x"), 16)
 
 
-def decode_block_number(value: object) -> BlockNumber:
-    """Read a height (decimal or `0x` hex, as text or bare number) or a tag."""
+def decode_count(value: object) -> int:
+    """Read a number (decimal or `0x` hex, as text or bare number)."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value) if abs(value) < _UINT64 else ""
     text = decode_text(value)
-    tag = _TAGS.get(text)
-    if tag is not None:
-        return tag
     return _uint64(text[2:], 16) if text.startswith("0x") else _uint64(text, 10)
+
+
+def decode_block_number(value: object) -> BlockNumber:
+    """Read a height (decimal or `0x` hex, as text or bare number) or a tag."""
+    tag = _TAGS.get(value) if isinstance(value, str) else None
+    return decode_count(value) if tag is None else tag
 
 
 def decode_block_reference(value: object) -> BlockReference:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from polygon_edge import _core
+    from polygon_edge.chain.rules import Rules
 
 
 class PoolBounds(Protocol):
@@ -64,11 +65,13 @@ class SyncProgress:
 class Backend:
     """What the methods answer from.
 
-    `name` is the chain's name in the genesis file, `batch_limit` the longest batch (0: no limit), `block_range_limit`
-    how many blocks a query for logs may span (0: no limit), `price_limit` the least gas price in wei.
+    `rules` are those of the chain, `name` is its name in the genesis file, `batch_limit` the longest batch (0: no
+    limit), `block_range_limit` how many blocks a query for logs may span (0: no limit), `price_limit` the least gas
+    price in wei.
     """
 
     chain: _core.Chain
+    rules: Rules
     name: str
     chain_id: int
     version: str

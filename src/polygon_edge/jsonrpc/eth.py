@@ -13,6 +13,7 @@ from polygon_edge.jsonrpc.codec import (
     decode_address,
     decode_block_number,
     decode_block_reference,
+    decode_count,
     decode_data,
     decode_flag,
     decode_hash,
@@ -20,17 +21,23 @@ from polygon_edge.jsonrpc.codec import (
     quantity,
 )
 from polygon_edge.jsonrpc.dispatch import Method, Parameter
+from polygon_edge.jsonrpc.fee_history import FeeHistory, decode_percentiles
 from polygon_edge.jsonrpc.filters import Filters
 from polygon_edge.jsonrpc.gas_price import GasPrice
 from polygon_edge.jsonrpc.history import BlockNotFoundError, History
 from polygon_edge.jsonrpc.logs import LogQuery, LogSearch, decode_log_query
-from polygon_edge.jsonrpc.message import Message, call, decode_message, estimate_gas
-from polygon_edge.jsonrpc.objects import block_document, receipt_document, transaction_document
+from polygon_edge.jsonrpc.message import Message, call, decode_message, decode_typed_message, estimate_gas, priced
+from polygon_edge.jsonrpc.objects import Place, block_document, receipt_document, transaction_document
+from polygon_edge.jsonrpc.priority_fee import PriorityFee
 from polygon_edge.jsonrpc.rpc_error import RpcError
+from polygon_edge.jsonrpc.state_override import decode_overrides
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from polygon_edge.jsonrpc.codec import BlockNumber, BlockReference
     from polygon_edge.jsonrpc.context import Backend
+    from polygon_edge.jsonrpc.state_override import AccountOverride
 
 _ADDRESS = Parameter(decode_address, bytes(ADDRESS_SIZE))
 _HASH = Parameter(decode_hash, bytes(HASH_SIZE))
@@ -40,7 +47,11 @@ _REFERENCE = Parameter(decode_block_reference, Tag.LATEST)
 _FLAG = Parameter(decode_flag, absent=False)
 _TEXT = Parameter(decode_text, "")
 _DATA = Parameter(decode_data, b"")
+_COUNT = Parameter(decode_count, 0)
+_PERCENTILES = Parameter(decode_percentiles, ())
 _MESSAGE = Parameter(decode_message)
+_TYPED_MESSAGE = Parameter(decode_typed_message)
+_OVERRIDES = Parameter(decode_overrides, None)
 _LOG_QUERY = Parameter(decode_log_query)
 
 
@@ -49,19 +60,28 @@ class Eth:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._history = History(backend.chain)
+        self._history = History(backend.chain, backend.rules)
         self._search = LogSearch(self._history, backend.block_range_limit)
         self._filters = Filters(self._history, self._search)
-        self._gas_price = GasPrice(self._history, backend.price_limit)
+        self._fee_history = FeeHistory(self._history)
+        self._priority_fee = PriorityFee(self._history)
+        self._gas_price = GasPrice(self._history, backend.price_limit, self._priority_fee)
 
     def methods(self) -> dict[str, Method]:
-        """Return every method by its full name."""
+        """Return every method by its full name; those about fees only where the chain may have dynamic ones."""
+        has_types = self._backend.rules.has_transaction_types
+        message = _TYPED_MESSAGE if has_types else _MESSAGE
+        overrides = (_OVERRIDES,) if has_types else ()
+        about_fees = {
+            "eth_feeHistory": Method(self._fee_history.tell, (_COUNT, _HEIGHT, _PERCENTILES)),
+            "eth_maxPriorityFeePerGas": Method(self.max_priority_fee_per_gas),
+        }
         return {
             "eth_accounts": Method(list),
             "eth_blockNumber": Method(self.block_number),
-            "eth_call": Method(self.call, (_MESSAGE, _REFERENCE)),
+            "eth_call": Method(self.call, (message, _REFERENCE, *overrides)),
             "eth_chainId": Method(self.chain_id),
-            "eth_estimateGas": Method(self.estimate_gas, (_MESSAGE, _LATEST_HEIGHT)),
+            "eth_estimateGas": Method(self.estimate_gas, (message, _LATEST_HEIGHT)),
             "eth_gasPrice": Method(self.gas_price),
             "eth_getBalance": Method(self.get_balance, (_ADDRESS, _REFERENCE)),
             "eth_getBlockByHash": Method(self.get_block_by_hash, (_HASH, _FLAG)),
@@ -82,6 +102,7 @@ class Eth:
             "eth_syncing": Method(self.syncing),
             "eth_uninstallFilter": Method(self._filters.uninstall, (_TEXT,)),
             "eth_unsubscribe": Method(self._filters.uninstall, (_TEXT,)),
+            **(about_fees if has_types else {}),
         }
 
     def chain_id(self) -> str:
@@ -107,6 +128,10 @@ class Eth:
     def gas_price(self) -> str:
         """Return a gas price that should do, in wei."""
         return quantity(self._gas_price.suggest())
+
+    def max_priority_fee_per_gas(self) -> str:
+        """Return a tip that should do, in wei."""
+        return quantity(self._priority_fee.suggest())
 
     def get_block_by_number(self, number: BlockNumber, full: bool) -> object:
         """Return a block by height or tag, null if it is not there."""
@@ -151,9 +176,12 @@ class Eth:
         root = self._history.state_root(self._history.existing_height(reference))
         return data(self._history.chain.storage(root, address, slot))
 
-    def call(self, message: Message, reference: BlockReference) -> str:
+    def call(
+        self, message: Message, reference: BlockReference, overrides: Mapping[bytes, AccountOverride] | None = None
+    ) -> str:
         """Execute a message and return its output."""
-        return data(call(self._history, message, self._history.existing_height(reference)))
+        message, height = self._priced(message, self._history.existing_height(reference))
+        return data(call(self._history, message, height, overrides))
 
     def estimate_gas(self, message: Message, number: BlockNumber) -> str:
         """Return the least gas with which a message succeeds."""
@@ -161,7 +189,12 @@ class Eth:
             height = self._history.existing_height(number)
         except BlockNotFoundError as error:
             raise RpcError(error.unframed) from error
-        return quantity(estimate_gas(self._history, message, height))
+        return quantity(estimate_gas(self._history, *self._priced(message, height)))
+
+    def _priced(self, message: Message, height: int) -> tuple[Message, int]:
+        if self._history.rules.has_transaction_types:
+            message = priced(message, self._history, height, self._gas_price.suggest)
+        return message, height
 
     def send_raw_transaction(self, raw: bytes) -> str:
         """Put a signed transaction into the pool and return its hash."""
@@ -178,13 +211,15 @@ class Eth:
 
     def get_transaction_by_hash(self, hash: bytes) -> object:
         """Return a transaction of the chain or of the pool, null if it is in neither."""
-        place = self._history.chain.find_transaction(hash)
-        if place is not None:
-            height, index = place
+        with_type = self._history.rules.has_transaction_types
+        found = self._history.chain.find_transaction(hash)
+        if found is not None:
+            height, index = found
             transaction = self._history.transactions(height)[index]
-            return transaction_document(transaction, (self._history.hash(height), height, index))
+            place = Place(self._history.hash(height), height, index, self._history.header(height).base_fee)
+            return transaction_document(transaction, place, with_type=with_type)
         waiting = self._backend.pool.find(hash)
-        return None if waiting is None else transaction_document(waiting)
+        return None if waiting is None else transaction_document(waiting, with_type=with_type)
 
     def get_transaction_receipt(self, hash: bytes) -> object:
         """Return the receipt of a transaction of the chain, null if there is none."""

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from polygon_edge import _core
+from polygon_edge.chain.genesis_block import core_rules
 from polygon_edge.jsonrpc.codec import Tag, data
 from polygon_edge.jsonrpc.rpc_error import RpcError
 
 if TYPE_CHECKING:
+    from polygon_edge.chain.rules import Rules
     from polygon_edge.jsonrpc.codec import BlockNumber, BlockReference
 
 
@@ -36,10 +38,17 @@ class Block:
 
 
 class History:
-    """Reads an open `chain`; any number of threads may share one."""
+    """Reads an open `chain` that follows `rules`; any number of threads may share one."""
 
-    def __init__(self, chain: _core.Chain) -> None:
+    def __init__(self, chain: _core.Chain, rules: Rules) -> None:
         self._chain = chain
+        self._rules = rules
+        self._core_rules = core_rules(rules)
+
+    @property
+    def rules(self) -> Rules:
+        """The rules of the chain."""
+        return self._rules
 
     @property
     def chain(self) -> _core.Chain:
@@ -77,6 +86,11 @@ class History:
         """Return the header of a block that is there."""
         return _core.decode_header(_there(self._chain.header(height), "header", height))
 
+    def pool_base_fee(self) -> int:
+        """Return the base fee that a transaction has to offer now, 0 without london (§6.2)."""
+        head = self.head_number()
+        return self._rules.base_fees.after(self.header(head)) if self._rules.is_active("london", head) else 0
+
     def hash(self, height: int) -> bytes:
         """Return the hash of a block that is there."""
         return _there(self._chain.canonical_hash(height), "hash", height)
@@ -91,7 +105,7 @@ class History:
     def transactions(self, height: int) -> list[_core.Transaction]:
         """Return the transactions of a block that is there; block 0 has none."""
         body = self._chain.body(height)
-        return [] if body is None else _core.decode_body(body)
+        return [] if body is None else _core.decode_body(body, self._core_rules, height)
 
     def receipts(self, height: int) -> list[_core.Receipt]:
         """Return the receipts of a block that is there, in the order of its transactions."""

@@ -1,11 +1,15 @@
-"""Blocks, transactions, receipts and logs as JSON documents: names, order and formats of §5.3."""
+"""Blocks, transactions, receipts and logs as JSON documents: names, order and formats of §5.3.
+
+Where a chain may hold typed transactions they have a type and the fields of it, and blocks their base fee.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from polygon_edge.chain.address import checksum_address
 from polygon_edge.chain.block import HASH_SIZE
+from polygon_edge.chain.fees import effective_gas_price
 from polygon_edge.jsonrpc.codec import data, quantity
 
 if TYPE_CHECKING:
@@ -22,6 +26,9 @@ def block_document(history: History, height: int, *, full: bool) -> dict[str, ob
     header = history.header(height)
     block_hash = history.hash(height)
     transactions = history.transactions(height)
+    with_type = history.rules.has_transaction_types
+    # A fee of zero is left out, so that a client does not take the chain for one that asks for dynamic fees.
+    base_fee = {"baseFeePerGas": quantity(header.base_fee)} if header.base_fee else {}
     return {
         "parentHash": data(header.parent_hash),
         "sha3Uncles": data(header.sha3_uncles),
@@ -42,21 +49,43 @@ def block_document(history: History, height: int, *, full: bool) -> dict[str, ob
         "nonce": data(header.nonce),
         "hash": data(block_hash),
         "transactions": [
-            transaction_document(transaction, (block_hash, height, index)) if full else data(transaction.hash)
+            transaction_document(transaction, Place(block_hash, height, index, header.base_fee), with_type=with_type)
+            if full
+            else data(transaction.hash)
             for index, transaction in enumerate(transactions)
         ],
         "uncles": [],
+        **base_fee,
     }
 
 
+class Place(NamedTuple):
+    """Where a transaction stands: its block's hash and height, its position there, and the block's base fee."""
+
+    block_hash: bytes
+    height: int
+    position: int
+    base_fee: int
+
+
 def transaction_document(
-    transaction: _core.Transaction, place: tuple[bytes, int, int] | None = None
+    transaction: _core.Transaction, place: Place | None = None, *, with_type: bool = False
 ) -> dict[str, object]:
-    """Describe a transaction, at its `place` (block hash, height, index), or one that waits in the pool."""
-    block_hash, height, index = (None, None, None) if place is None else place
+    """Describe a transaction at its `place`, or one that waits in the pool, `with_type` where the chain has types."""
+    block_hash, height, index, base_fee = (None, None, None, 0) if place is None else place
+    prices: dict[str, object] = {}
+    if place is not None or transaction.gas_fee_cap is None:
+        # What one with a dynamic fee will cost is not known before it is in a block.
+        prices["gasPrice"] = quantity(effective_gas_price(transaction, base_fee))
+    if transaction.gas_tip_cap is not None and transaction.gas_fee_cap is not None:
+        prices["maxPriorityFeePerGas"] = quantity(transaction.gas_tip_cap)
+        prices["maxFeePerGas"] = quantity(transaction.gas_fee_cap)
+    types: dict[str, object] = {"type": quantity(transaction.type)} if with_type else {}
+    if transaction.chain_id is not None:
+        types["chainId"] = quantity(transaction.chain_id)
     return {
         "nonce": quantity(transaction.nonce),
-        "gasPrice": quantity(transaction.gas_price),
+        **prices,
         "gas": quantity(transaction.gas),
         "to": None if transaction.to is None else checksum_address(transaction.to),
         "value": quantity(transaction.value),
@@ -69,6 +98,7 @@ def transaction_document(
         "blockHash": None if block_hash is None else data(block_hash),
         "blockNumber": None if height is None else quantity(height),
         "transactionIndex": None if index is None else quantity(index),
+        **types,
     }
 
 

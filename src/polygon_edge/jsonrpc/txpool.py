@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from polygon_edge.chain.address import checksum_address
 from polygon_edge.chain.block import HASH_SIZE
+from polygon_edge.chain.fees import highest_price
 from polygon_edge.jsonrpc.codec import data
 from polygon_edge.jsonrpc.dispatch import Method
 from polygon_edge.jsonrpc.objects import transaction_document
@@ -28,6 +29,7 @@ class TxPool:
 
     def __init__(self, backend: Backend) -> None:
         self._pool = backend.pool
+        self._has_types = backend.rules.has_transaction_types
 
     def methods(self) -> dict[str, Method]:
         """Return every method by its full name."""
@@ -46,7 +48,7 @@ class TxPool:
                 f"the transactions in the pool have {size} bytes, expected at most {MAXIMUM_CONTENT_BYTES}:"
                 " see txpool_inspect, and ask for single ones by their hashes"
             )
-        return self._described(_document)
+        return self._described(self._document)
 
     def inspect(self) -> dict[str, object]:
         """Return a line of text for each waiting transaction, and how full the pool is in slots."""
@@ -61,6 +63,12 @@ class TxPool:
         content = self._pool.content()
         return {kind: sum(len(nonces) for nonces in content[kind].values()) for kind in ("pending", "queued")}
 
+    def _document(self, transaction: _core.Transaction) -> dict[str, object]:
+        described = transaction_document(transaction, with_type=self._has_types) | {"blockHash": _ZERO_HASH}
+        # The signature is told by the later generations only.
+        absent = () if self._has_types else ("v", "r", "s")
+        return {name: value for name, value in described.items() if name not in absent}
+
     def _described(self, describe: Callable[[_core.Transaction], object]) -> dict[str, object]:
         content = self._pool.content()
         return {
@@ -72,10 +80,5 @@ class TxPool:
         }
 
 
-def _document(transaction: _core.Transaction) -> dict[str, object]:
-    described = transaction_document(transaction) | {"blockHash": _ZERO_HASH}
-    return {name: value for name, value in described.items() if name not in ("v", "r", "s")}
-
-
 def _line(transaction: _core.Transaction) -> str:
-    return f"{transaction.value} wei + {transaction.gas} gas x {transaction.gas_price} wei"
+    return f"{transaction.value} wei + {transaction.gas} gas x {highest_price(transaction)} wei"

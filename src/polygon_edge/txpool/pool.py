@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from heapq import heapify, heappop, heapreplace
 from typing import TYPE_CHECKING, Protocol
 
+from polygon_edge.chain.fees import effective_gas_price, effective_tip, highest_price
 from polygon_edge.errors import PoolError, Refusal
 from polygon_edge.txpool.account import Account, Entry
 
@@ -27,6 +28,10 @@ MAXIMUM_TRANSACTION_BYTES = 128 * 1024
 MAXIMUM_DEMOTIONS = 10
 HIGH_PRESSURE_PERCENT = 80
 
+_WIDEST = (1 << 256) - 1
+"""What the decoder reads in the place of a greater number; nobody can pay this one either."""
+
+_DYNAMIC_FEE, _STATE = 2, 0x7F
 _FAILED = "failed: "
 _CAN_BE_PAID_LATER = "not enough funds"
 
@@ -41,6 +46,21 @@ class StateReader(Protocol):
     @property
     def gas_limit(self) -> int:
         """The gas limit of the head."""
+        ...
+
+    @property
+    def base_fee(self) -> int:
+        """What the pool asks of every price, in wei, 0 without london."""
+        ...
+
+    @property
+    def dynamic_fee_refusal(self) -> Refusal | None:
+        """Why transactions of a dynamic fee may not enter now, none where they may."""
+        ...
+
+    @property
+    def init_code_limit(self) -> int | None:
+        """How many bytes may create a contract, none where that is not limited."""
         ...
 
 
@@ -104,8 +124,13 @@ class TransactionPool:
     def _check_alone(self, transaction: _core.Transaction, claimed_sender: bytes | None) -> bytes:
         """Check what the transaction shows by itself; returns its sender. A negative value cannot be encoded."""
         hash, size = transaction.hash, len(transaction.raw)
+        if transaction.type == _STATE:
+            raise PoolError(Refusal.STATE_TRANSACTION, hash=hash)
         if size > MAXIMUM_TRANSACTION_BYTES:
             raise PoolError(Refusal.OVERSIZED, hash=hash, expected=MAXIMUM_TRANSACTION_BYTES, found=size)
+        if transaction.type == _DYNAMIC_FEE and (refusal := self._state.dynamic_fee_refusal) is not None:
+            # Before the signature, which the rules of such a height refuse as well.
+            raise PoolError(refusal, hash=hash)
         sender = transaction.sender
         if sender is None:
             raise PoolError(Refusal.SIGNATURE, hash=hash)
@@ -113,11 +138,31 @@ class TransactionPool:
             raise PoolError(Refusal.SENDER, hash=hash, expected=claimed_sender, found=sender)
         if transaction.to is None and self._deployment_whitelist and sender not in self._deployment_whitelist:
             raise PoolError(Refusal.DEPLOYMENT, hash=hash, found=sender)
-        if transaction.gas_price < self.limits.price_limit:
-            raise PoolError(
-                Refusal.UNDERPRICED, hash=hash, expected=self.limits.price_limit, found=transaction.gas_price
-            )
+        limit = self._state.init_code_limit
+        if transaction.to is None and limit is not None and len(transaction.input) > limit:
+            raise PoolError(Refusal.INIT_CODE, hash=hash, expected=limit, found=len(transaction.input))
+        self._check_price(transaction)
         return sender
+
+    def _check_price(self, transaction: _core.Transaction) -> None:
+        hash, base_fee = transaction.hash, self._state.base_fee
+        if transaction.type == _DYNAMIC_FEE:
+            self._check_caps(transaction)
+        offered = highest_price(transaction) if base_fee else transaction.gas_price
+        if offered < base_fee:
+            raise PoolError(Refusal.UNDERPRICED, hash=hash, expected=base_fee, found=offered)
+        price = effective_gas_price(transaction, base_fee)
+        if price < self.limits.price_limit:
+            raise PoolError(Refusal.UNDERPRICED, hash=hash, expected=self.limits.price_limit, found=price)
+
+    def _check_caps(self, transaction: _core.Transaction) -> None:
+        hash = transaction.hash
+        fee_cap, tip_cap = transaction.gas_fee_cap or 0, transaction.gas_tip_cap or 0
+        for cap, wide in ((fee_cap, Refusal.FEE_CAP_WIDTH), (tip_cap, Refusal.TIP_CAP_WIDTH)):
+            if cap >= _WIDEST:
+                raise PoolError(wide, hash=hash, expected="at most 2^256-1", found="more")
+        if fee_cap < tip_cap:
+            raise PoolError(Refusal.TIP_CAP, hash=hash, expected=fee_cap, found=tip_cap)
 
     def _check_state(self, transaction: _core.Transaction, sender: bytes) -> int:
         """Check the transaction against the head; returns the nonce that the state expects of its sender."""
@@ -125,7 +170,7 @@ class TransactionPool:
         nonce, balance = self._state.account(sender)
         if transaction.nonce < nonce:
             raise PoolError(Refusal.NONCE_TOO_LOW, hash=hash, expected=nonce, found=transaction.nonce)
-        cost = transaction.gas * transaction.gas_price + transaction.value
+        cost = transaction.gas * highest_price(transaction) + transaction.value
         if balance < cost:
             raise PoolError(Refusal.FUNDS, hash=hash, expected=cost, found=balance)
         intrinsic = self._intrinsic_gas(transaction)
@@ -147,13 +192,7 @@ class TransactionPool:
         if pooled is not None:
             if pooled.transaction.hash == hash:
                 raise PoolError(Refusal.ALREADY_KNOWN, hash=hash)
-            if transaction.gas_price <= pooled.transaction.gas_price:
-                raise PoolError(
-                    Refusal.REPLACEMENT_UNDERPRICED,
-                    hash=hash,
-                    expected=pooled.transaction.gas_price + 1,
-                    found=transaction.gas_price,
-                )
+            self._check_replacement(transaction, pooled.transaction)
         elif nonce < account.next_nonce:
             raise PoolError(Refusal.NONCE_TOO_LOW, hash=hash, expected=account.next_nonce, found=nonce)
         elif nonce > account.next_nonce and len(account.enqueued) >= self.limits.max_enqueued:
@@ -173,26 +212,39 @@ class TransactionPool:
         self._index[hash] = entry
         self._slots_used += slots
 
+    def _check_replacement(self, transaction: _core.Transaction, pooled: _core.Transaction) -> None:
+        base_fee = self._state.base_fee
+        old, new = effective_gas_price(pooled, base_fee), effective_gas_price(transaction, base_fee)
+        if new <= old:
+            raise PoolError(Refusal.REPLACEMENT_UNDERPRICED, hash=transaction.hash, expected=old + 1, found=new)
+
     # ---- to a block and out ------------------------------------------------------------------------------------------
 
     def candidates(self) -> list[_core.Transaction]:
         """Return all promoted transactions as a builder should try them (§4.8, §6.3).
 
-        Nonces ascending within a sender; among the senders' next ones the best price first, the earlier arrival at the
-        same price. They stay in the pool until a block has them.
+        Nonces ascending within a sender; among the senders' next ones the best tip above the base fee first (without
+        one that is the price), then the higher caps, the earlier arrival at the same price. They stay in the pool until
+        a block has them.
         """
+        base_fee = self._state.base_fee
+
+        def rank(entry: Entry) -> tuple[int, int, int, int]:
+            offer = entry.transaction
+            tip, most = effective_tip(offer, base_fee), highest_price(offer)
+            return -tip, -most, -(offer.gas_price if offer.gas_tip_cap is None else offer.gas_tip_cap), entry.arrival
+
         with self._lock:
             queues = [list(account.promoted.values()) for account in self._accounts.values() if account.promoted]
-        heap = [(-first.transaction.gas_price, first.arrival, 0, queue) for queue in queues for first in queue[:1]]
+        heap = [(rank(first), 0, queue) for queue in queues for first in queue[:1]]
         heapify(heap)
         ordered = []
         while heap:
-            _, _, position, queue = heap[0]
+            _, position, queue = heap[0]
             ordered.append(queue[position].transaction)
             position += 1
             if position < len(queue):
-                entry = queue[position]
-                heapreplace(heap, (-entry.transaction.gas_price, entry.arrival, position, queue))
+                heapreplace(heap, (rank(queue[position]), position, queue))
             else:
                 heappop(heap)
         return ordered
