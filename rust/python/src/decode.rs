@@ -115,6 +115,11 @@ impl Header {
     fn nonce<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         bytes(py, &self.inner.nonce)
     }
+
+    #[getter]
+    fn base_fee(&self) -> u64 {
+        self.inner.base_fee
+    }
 }
 
 /// Decodes a header as stored.
