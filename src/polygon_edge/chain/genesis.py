@@ -39,6 +39,9 @@ class Generation(Enum):
     G3 = "G3"
 
 
+FORK_NAMES = {Generation.G1: G1_FORK_NAMES, Generation.G2: G2_FORK_NAMES, Generation.G3: G3_FORK_NAMES}
+"""The forks that a genesis file of each generation may name."""
+
 _ACCESS_LISTS = {Generation.G2: (G2_KIND,), Generation.G3: KINDS}
 
 

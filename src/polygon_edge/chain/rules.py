@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from polygon_edge.chain.base_fee import BaseFees
 from polygon_edge.chain.block import ExtraDataError, listed_validators
+from polygon_edge.chain.genesis import Generation
 from polygon_edge.chain.schedule import Schedule, schedule_of
 from polygon_edge.chain.validator import are_distinct, type_of
 from polygon_edge.errors import GenesisError, UnsupportedGenesisError
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from polygon_edge.chain.engine import Engine, ForkEntry
-    from polygon_edge.chain.genesis import Generation, Genesis
+    from polygon_edge.chain.genesis import Genesis
     from polygon_edge.chain.validator import ValidatorSet
 
 ENGINES = ("ibft", "dev", "dummy")
@@ -29,7 +31,8 @@ class Rules:
 
     `engine` is `ibft`, `dev` or `dummy`; below `quorum_size_block` the legacy quorum counts (§5.4). `deployments` are
     the entries whose staking contract is put into the state, by that block; `burn_contracts` (first block, address);
-    `access_lists` the names of those that are configured. `block_time` is in nanoseconds, None where the node chooses.
+    `access_lists` the names of those that are configured. `block_time` is in nanoseconds, None where the node chooses;
+    `interval` that of the engine `dev`, in seconds.
     """
 
     generation: Generation
@@ -43,6 +46,7 @@ class Rules:
     burn_contracts: tuple[tuple[int, bytes], ...] = ()
     access_lists: tuple[str, ...] = ()
     block_time: int | None = None
+    interval: int | None = None
 
     @property
     def has_validators(self) -> bool:
@@ -69,6 +73,7 @@ def rules_of(genesis: Genesis) -> Rules:
         burn_contracts=genesis.params.burn_contracts,
         access_lists=tuple(access_list.kind.name for access_list in genesis.params.access_lists),
         block_time=engine.block_time,
+        interval=engine.interval,
     )
 
 
@@ -87,6 +92,21 @@ def refuse_unsupported(genesis: Genesis) -> None:
     name = genesis.params.engine.name
     if name not in ENGINES:
         raise UnsupportedGenesisError(genesis.file, "params.engine", f"one of {', '.join(ENGINES)}", name)
+
+
+def base_fees_of(genesis: Genesis) -> BaseFees:
+    """Return how a proposer of the engine `dev` sets the base fee: not at all before G3.
+
+    Raises GenesisError for a file with the fork `london` whose terms cannot be divided by.
+    """
+    london = genesis.params.forks.get("london")
+    if genesis.generation is not Generation.G3 or london is None:
+        return BaseFees()
+    terms = {"baseFeeEM": genesis.base_fee_elasticity, "baseFeeChangeDenom": genesis.base_fee_change_denominator}
+    for key, value in terms.items():
+        if value == 0:
+            raise GenesisError(genesis.file, f"genesis.{key}", "a number above 0, for the fork london", "0 or nothing")
+    return BaseFees(london, genesis.base_fee, *terms.values())
 
 
 def initial_validators(genesis: Genesis) -> ValidatorSet:
