@@ -8,7 +8,9 @@ from polygon_edge.cli.archive import archive
 from polygon_edge.cli.backup import backup
 from polygon_edge.cli.edge_command import EdgeGroup
 from polygon_edge.cli.genesis import genesis
+from polygon_edge.cli.ibft import ibft
 from polygon_edge.cli.license import show_license
+from polygon_edge.cli.predeploy import predeploy
 from polygon_edge.cli.restore import restore
 from polygon_edge.cli.secrets import secrets
 from polygon_edge.cli.server import server
@@ -21,5 +23,6 @@ def root() -> None:
     """A node for Polygon Edge networks: what the archived Go client wrote is checked, restored and continued."""
 
 
-for command in (archive, backup, genesis, restore, secrets, server, show_license, status, version):
+genesis.verbs["predeploy"] = predeploy
+for command in (archive, backup, genesis, ibft, restore, secrets, server, show_license, status, version):
     root.add_command(command)
