@@ -335,13 +335,16 @@ class Chain:
         candidates: Sequence[Transaction],
         miner: bytes = ...,
         nonce: bytes = ...,
+        base_fee: int = 0,
         seconds: float | None = None,
     ) -> Proposal:
         """Build the block after the committed head from `candidates` in their order, for up to `seconds` (§4.8).
 
         `validators` are of the type of the block's height: addresses, or addresses with BLS keys (20 or 68 bytes).
-        `miner` and `nonce` are a vote (§3.7), by default zero bytes. A candidate that is refused leaves no trace.
-        Nothing is written. Raises ValueError for a validator or a candidate of another type, and where nobody seals.
+        `miner` and `nonce` are a vote (§3.7), by default zero bytes. Where nobody seals there are no validators, the
+        coinbase is zero and the miner empty, as by default. `base_fee` in wei is zero for IBFT. A candidate that is
+        refused leaves no trace. Nothing is written. Raises ValueError for a validator or a candidate of another type,
+        and for anybody who seals or votes where nobody does.
         """
 
 @final
@@ -425,7 +428,10 @@ def committed_digest(block_hash: bytes, round_number: int | None = None) -> byte
 
 @final
 class Header:
-    """A block header as stored (§2.2); `miner` may be of any length, `nonce` is of 8 bytes, `logs_bloom` of 256."""
+    """A block header as stored (§2.2); `miner` may be of any length, `nonce` is of 8 bytes, `logs_bloom` of 256.
+
+    `base_fee` is 0 before G3.
+    """
 
     @property
     def number(self) -> int: ...
@@ -577,6 +583,31 @@ class CallRefusedError(ValueError):
     """A message that cannot be executed at all, as for lack of funds; in the Go client's words where it has any."""
 
 @final
+class Construction:
+    """What a constructor left behind: `status` as that of a call, `output` the code it returned or the revert's data.
+
+    `storage` is every slot of its address that was written, zeros included, in order: slot and value, 32 bytes each.
+    `nonce` and `balance`, in wei, are those of the address afterwards.
+    """
+
+    @property
+    def status(self) -> str: ...
+    @property
+    def output(self) -> bytes: ...
+    @property
+    def nonce(self) -> int: ...
+    @property
+    def balance(self) -> int: ...
+    @property
+    def storage(self) -> list[tuple[bytes, bytes]]: ...
+
+def construct(rules: Rules, address: bytes, code: bytes) -> Construction:
+    """Run `code` as the constructor of `address` by the rules of block 0, on an empty state, in a block of zeros.
+
+    Sent by the address zero with 2^63-1 gas. Raises CallRefusedError where that needs more memory than there is.
+    """
+
+@final
 class Proposal:
     """A block built on the head, not sealed yet; seals do not change its hash."""
 
@@ -611,9 +642,12 @@ class Proposal:
         Raises ValueError for no seals, one of a stranger, and one that is no signature of 96 bytes.
         """
 
-    def record(self, proposer_seal: bytes, committed_seals: Sequence[bytes], round_number: int = 0) -> bytes:
+    def record(
+        self, proposer_seal: bytes | None = None, committed_seals: Sequence[bytes] = (), round_number: int = 0
+    ) -> bytes:
         """Network RLP of the block, agreed in `round_number`, under these seals.
 
         A proposer seal and the committed seals of ECDSA validators are of 65 bytes each; for BLS validators
-        `committed_seals` is what `aggregate` gives. Raises ValueError for another length or number.
+        `committed_seals` is what `aggregate` gives; where nobody seals there are none. Raises ValueError for another
+        length or number.
         """

@@ -96,6 +96,7 @@ class ServerConfig:
     libp2p: Address = Address("127.0.0.1", 1478)
     restore: Path | None = None
     abandon_restore: bool = False
+    strict: bool = False
     block_gas_target: int | None = None
     block_time_seconds: int = 2
     pool: PoolSettings = field(default_factory=PoolSettings)

@@ -17,6 +17,7 @@
     ├── StakingContractError                11   the staking contract does not tell who validates
     ├── GenesisError                        12   a genesis file that cannot be read
     │   └── UnsupportedGenesisError              readable, but asks for what this version does not do
+    ├── ArtifactError                       12   a compiled contract, or the arguments for its constructor
     ├── UncoveredBlockError                 12   a block for which the fork list has no entry
     ├── DataDirectoryError                  13   data directory, database, lock
     │   ├── ConsensusFileError                   `consensus/metadata` or `consensus/snapshots` unreadable
@@ -301,6 +302,18 @@ class GenesisError(PolygonEdgeError):
 
 class UnsupportedGenesisError(GenesisError):
     """A valid genesis file of a kind that this version refuses instead of guessing."""
+
+
+class ArtifactError(PolygonEdgeError):
+    """A compiled contract that cannot be put into a genesis file: `place` is its file and the key, or an argument."""
+
+    exit_code: ClassVar[int] = 12
+
+    def __init__(self, place: str, expected: str, found: str) -> None:
+        self.place = place
+        self.expected = expected
+        self.found = found
+        super().__init__(_where(place, _comparison(expected, found)))
 
 
 class UncoveredBlockError(PolygonEdgeError):

@@ -17,11 +17,12 @@ from polygon_edge.archive.opening import open_archive
 from polygon_edge.chain.address import checksum_address
 from polygon_edge.chain.genesis_block import core_rules
 from polygon_edge.chain.intrinsic_gas import intrinsic_gas
-from polygon_edge.chain.rules import rules_of
+from polygon_edge.chain.rules import refuse_base_fees_without_divisors, rules_of
 from polygon_edge.config import Address
 from polygon_edge.consensus.head_validators import save_validators, validators_at_head
 from polygon_edge.errors import PolygonEdgeError
 from polygon_edge.execution.append import Appender
+from polygon_edge.execution.dev_blocks import DevBlocks
 from polygon_edge.execution.head_feed import HeadFeed
 from polygon_edge.execution.sealing import Sealer, SealingRules
 from polygon_edge.jsonrpc.app import JsonRpcServer
@@ -53,6 +54,9 @@ NANOSECONDS = 1_000_000_000
 NOTICE_SECONDS = 0.05
 """How soon a stop is noticed while the node serves."""
 
+DEV_INTERVAL_SECONDS = 1
+"""Between blocks of the engine `dev`, where nobody asks for another interval."""
+
 GRACE_SECONDS = 1
 """How long a stop lets the requests go on that are being answered."""
 
@@ -72,10 +76,15 @@ class SealingKeys:
 
 @dataclass(frozen=True, slots=True)
 class Sealing:
-    """Who seals, running or not, and the validators that follow what it appends."""
+    """Who makes blocks, running or not, none for the engine `dummy`; and the validators that follow what it appends."""
 
-    sealer: Sealer
+    sealer: Sealer | DevBlocks | None
     engine: Engine
+
+    @property
+    def error(self) -> BaseException | None:
+        """What ended it before its time."""
+        return None if self.sealer is None else self.sealer.error
 
 
 @dataclass(slots=True)
@@ -165,7 +174,7 @@ class Node:
                     if self._config.restore is not None:
                         await asyncio.to_thread(self._restore, chain, self._config.restore)
                     sealing = await asyncio.to_thread(self._start_sealing, chain, keys, pool)
-                    await self._until_stopped(sealing.sealer)
+                    await self._until_stopped(sealing)
                 finally:
                     if self._stop.is_set():
                         self._on_stopping()
@@ -173,7 +182,7 @@ class Node:
         finally:
             # Nothing may still append when the databases are closed, whatever has ended the node.
             self._stop.set()
-            if sealing is not None:
+            if sealing is not None and sealing.sealer is not None:
                 await asyncio.to_thread(sealing.sealer.join)
         if sealing is not None:
             self._end_consensus(sealing)
@@ -210,7 +219,7 @@ class Node:
 
     def _end_consensus(self, sealing: Sealing) -> None:
         """Write the consensus files, and raise what ended sealing before its time, if anything did."""
-        error = sealing.sealer.error
+        error = sealing.error
         try:
             save_validators(self._directory.consensus, sealing.engine)
         except (PolygonEdgeError, OSError) as failure:
@@ -223,8 +232,8 @@ class Node:
         if error is not None:
             raise error
 
-    async def _until_stopped(self, sealer: Sealer) -> None:
-        while not self._stop.is_set() and sealer.error is None:
+    async def _until_stopped(self, sealing: Sealing) -> None:
+        while not self._stop.is_set() and sealing.error is None:
             await asyncio.sleep(NOTICE_SECONDS)
 
     def _backend(self, chain: _core.Chain, pool: TransactionPool) -> Backend:
@@ -279,8 +288,11 @@ class Node:
             if missing > 0:
                 show_sync(head)
             reporter = RestoreReporter(shown, chain, self._heads, show_sync)
+            strict = self._config.strict
             try:
-                report = Restore(source, self._directory, chain, self._genesis, self._stop, reporter).run()
+                report = Restore(
+                    source, self._directory, chain, self._genesis, self._stop, reporter, strict=strict
+                ).run()
             finally:
                 self._sync = None
         if report.blocks:
@@ -316,16 +328,35 @@ class Node:
             self._heads.publish(imported.last, imported.last_hash)
 
         appender = Appender(chain, rules, engine, stop=self._stop, source_name="own proposal", on_imported=on_imported)
-        target = self._config.block_gas_target
-        block_time = self._rules.block_time
-        sealing_rules = SealingRules(
-            # Later releases have the block time in the genesis file, not as a flag.
-            self._config.block_time_seconds if block_time is None else block_time // NANOSECONDS,
-            self._genesis.params.block_gas_target if target is None else target,
-        )
-        sealer = Sealer(
-            chain, engine, appender, keys.key, pool, bls_key=keys.bls_key, rules=sealing_rules, stop=self._stop
-        )
-        if self._may_seal():
+        sealer = self._sealer(chain, engine, appender, keys, pool)
+        if sealer is None:
+            logger.info("not sealing: the engine %s makes no blocks; they come by restore only", self._rules.engine)
+        elif self._may_seal():
             sealer.start()
         return Sealing(sealer, engine)
+
+    def _sealer(
+        self, chain: _core.Chain, engine: Engine, appender: Appender, keys: SealingKeys, pool: TransactionPool
+    ) -> Sealer | DevBlocks | None:
+        target = self._config.block_gas_target
+        gas_target = self._genesis.params.block_gas_target if target is None else target
+        if self._rules.engine == "dev":
+            refuse_base_fees_without_divisors(self._genesis)
+            return DevBlocks(
+                chain,
+                appender,
+                pool,
+                interval=self._rules.interval or DEV_INTERVAL_SECONDS,
+                block_gas_target=gas_target,
+                base_fees=self._rules.base_fees,
+                stop=self._stop,
+            )
+        if not self._rules.has_validators:
+            return None
+        block_time = self._rules.block_time
+        rules = SealingRules(
+            # Later releases have the block time in the genesis file, not as a flag.
+            self._config.block_time_seconds if block_time is None else block_time // NANOSECONDS,
+            gas_target,
+        )
+        return Sealer(chain, engine, appender, keys.key, pool, bls_key=keys.bls_key, rules=rules, stop=self._stop)

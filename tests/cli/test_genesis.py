@@ -159,7 +159,6 @@ def test_a_prefix_that_gives_no_validators_is_refused(prefix: str, command: Comm
         (["--name", "a\udcffb"], "--name: expected UTF-8 text"),
         (["--dir", "none/genesis.json"], "failed to write genesis: none/genesis.json: No such file or directory"),
         (["--pos", "--consensus", "dev"], "--pos needs the consensus engine ibft, found dev"),
-        (["predeploy"], "genesis predeploy is not supported yet"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
 )

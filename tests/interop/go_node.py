@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 import urllib.request
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -21,15 +22,22 @@ STOP_TRIES = 6
 class GoNode:
     """A node that finds no peers; it seals only where the directory holds the key of the only validator.
 
-    `archive` is restored by it while it starts. What it logs goes to `log`.
+    `archive` is restored by it while it starts; `flags` are further ones. What it logs goes to `log`.
     """
 
     def __init__(
-        self, binary: str | Path, directory: Path, genesis: Path, log: Path, archive: Path | None = None
+        self,
+        binary: str | Path,
+        directory: Path,
+        genesis: Path,
+        log: Path,
+        archive: Path | None = None,
+        *,
+        flags: Sequence[str] = (),
     ) -> None:
         grpc, rpc, peers = free_ports(3)
         self.grpc = f"127.0.0.1:{grpc}"
-        words = [
+        words: list[str | Path] = [
             "server",
             "--data-dir",
             directory,
@@ -45,6 +53,7 @@ class GoNode:
         ]
         if archive is not None:
             words += ["--restore", archive]
+        words += flags
         self._url = f"http://127.0.0.1:{rpc}"
         self._log = log
         with log.open("wb") as stream:

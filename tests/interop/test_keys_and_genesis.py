@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.cli.artifact import artifact, parameters
 
 if TYPE_CHECKING:
     from tests.program import Command
@@ -78,3 +79,59 @@ def test_the_same_flags_give_the_same_genesis_file(flags: list[str], go_client: 
     ended = command(*words, "--json")
     assert (ended.exit_code, ended.output) == (0, printed)
     assert Path("genesis.json").read_bytes() == theirs
+
+
+def _arguments(*texts: str) -> list[str]:
+    return [word for text in texts for word in ("--constructor-args", text)]
+
+
+BLS_KEY = "0x95fd835eba141c7ea21ab8bcfc129c890daa3d1339bd720216e22e383d92e1116300b009d8ae9b118ba6ed9f3bb08379"
+TO_STAKE = ["ibft", "switch", "--type", "PoS", "--from", "0x20", "--deployment", "9", "--min-validator-count", "2"]
+TO_KEYS = ["ibft", "switch", "--type", "PoA", "--from", "99", "--ibft-validator", f"{ADDRESS}:{BLS_KEY}"]
+PREDEPLOY = ["genesis", "predeploy", "--artifacts-path", "a.json", "--predeploy-address"]
+CREATES = "6000600060006000f0506001600055600060006000f06001556000600255600060006000f000"
+
+
+@pytest.mark.parametrize(
+    ("types", "code", "commands"),
+    [
+        ([], None, [TO_STAKE, TO_KEYS, ["ibft", "quorum", "--from", "7"], [*TO_STAKE, "--from", "200", "--json"]]),
+        ([], None, [["ibft", "quorum", "--from", "7", "--json"], [*PREDEPLOY, "0x1100"], TO_KEYS]),
+        (
+            ["uint256", "string", "bool[]", "bytes4", "int8[][]"],
+            None,
+            [
+                [
+                    *PREDEPLOY,
+                    "0x1234567890",
+                    "--json",
+                    *_arguments("7", '"a, b"', "[true,false]", "0x01020304", "[[-1],[]]"),
+                ]
+            ],
+        ),
+        # Contracts are created, slots are written and cleared.
+        ([], CREATES, [[*PREDEPLOY, "1100"]]),
+        (
+            [],
+            "5a6000554360015544600255456003554660045547600555326006553360075530600855600060006000f3",
+            [[*PREDEPLOY, "9999"]],
+        ),
+    ],
+)
+def test_the_same_changes_give_the_same_genesis_file(
+    types: list[str], code: str | None, commands: list[list[str]], go_client: str, command: Command
+) -> None:
+    words = ["genesis", "--bootnode", BOOTNODE, "--ibft-validator-type", "ecdsa", "--ibft-validator", ADDRESS]
+    assert command(*words, "--premine", ADDRESS).exit_code == 0
+    made = Path("genesis.json").read_bytes()
+    other = {} if code is None else {"bytecode": code}
+    Path("a.json").write_bytes(artifact(parameters(*types), **other))
+    printed, files = [], []
+    for change in commands:
+        printed.append(go(go_client, *change))
+        files.append(Path("genesis.json").read_bytes())
+    Path("genesis.json").write_bytes(made)
+    for change, output, file in zip(commands, printed, files, strict=True):
+        ended = command(*change)
+        assert (ended.exit_code, ended.output) == (0, output)
+        assert Path("genesis.json").read_bytes() == file != made

@@ -231,7 +231,7 @@ def test_syncing_is_said_from_what_is_missing_and_what_was_imported(
     class Watched:
         """A restore that imports nothing, and looks at what the node says meanwhile."""
 
-        def __init__(self, *arguments: Any) -> None:
+        def __init__(self, *arguments: Any, **_switches: Any) -> None:
             self.reporter = arguments[-1]
 
         def run(self) -> RestoreReport:

@@ -22,6 +22,7 @@ use crate::{
 };
 
 mod building;
+mod constructor;
 mod error;
 mod fees;
 mod genesis;
@@ -29,6 +30,7 @@ mod transaction;
 
 pub use crate::evm::world::BlockContext;
 pub use building::{BuiltBlock, Candidate, Fate};
+pub use constructor::{Construction, construct};
 pub use error::{ExecutionError, TransactionRule};
 pub use genesis::{Deployment, GenesisAccount, genesis_changes};
 

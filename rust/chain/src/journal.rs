@@ -335,6 +335,31 @@ impl<'a> Journal<'a> {
         std::mem::take(&mut self.logs)
     }
 
+    /// The slots of `account` that were written since the last transaction ended and not undone, with their values:
+    /// also those that have their old value again. In order of the slots.
+    pub fn written_slots(&self, account: AccountIndex) -> Vec<(U256, U256)> {
+        let object = self.object(account);
+        let mut slots: Vec<_> = self
+            .undo
+            .iter()
+            .filter_map(|undo| match undo {
+                Undo::Storage(written, key, _) if *written == account => {
+                    Some((*key, object.storage.get(key).map_or(U256::ZERO, |slot| slot.current)))
+                }
+                _ => None,
+            })
+            .collect();
+        slots.sort_unstable();
+        slots.dedup();
+        slots
+    }
+
+    /// Whether the end of the transaction removes the account.
+    pub fn will_be_removed(&self, account: AccountIndex) -> bool {
+        let object = self.object(account);
+        object.self_destructed || object.is_empty()
+    }
+
     /// Ends the block: what it changed, in order of first use. `delete_empty` is the EIP155 flag (§6.2).
     pub fn into_changes(mut self, delete_empty: bool) -> Vec<AccountChange> {
         for entry in &mut self.entries {

@@ -1,4 +1,5 @@
-//! A block of our own on top of the head, built but not sealed: header, roots and extra data (§3.2, §3.3).
+//! A block of our own on top of the head, built but not sealed: header, roots and extra data (§3.2, §3.3), or on a
+//! chain of the engine `dev` none of that.
 //!
 //! Who may propose, when, and with which gas limit is decided elsewhere; signing as well.
 
@@ -44,9 +45,12 @@ pub struct Terms {
     /// Validators of the block, in set order, with keys at a height of BLS validators.
     pub validators: Vec<Validator>,
     /// The candidate of a vote, an address or for BLS validators the RLP of address and key; else 20 zero bytes (§3.7).
+    /// Empty where nobody seals.
     pub miner: Bytes,
     /// The direction of a vote, else zero.
     pub nonce: [u8; 8],
+    /// In wei; zero on chains of IBFT, whatever their forks, and before G3.
+    pub base_fee: u64,
 }
 
 /// Why no block can be built.
@@ -58,9 +62,16 @@ pub enum ProposalError {
     /// The state cannot be read.
     #[error(transparent)]
     State(#[from] StateError),
-    /// The chain has no validators that could seal a block.
-    #[error("engine: expected ibft, whose blocks are sealed, found another")]
-    Engine,
+    /// The terms name who seals or votes, on a chain where nobody does.
+    #[error("{what}: expected {expected} where nobody seals, found {found}")]
+    Unsealed {
+        /// Which of the terms.
+        what: &'static str,
+        /// What it is on such a chain.
+        expected: &'static str,
+        /// What it was.
+        found: String,
+    },
     /// A validator is not of the type of the block's height.
     #[error("validator {validator}: expected {expected}, found another")]
     Validator {
@@ -87,7 +98,7 @@ pub enum ProposalError {
     },
 }
 
-/// A block without seals.
+/// A block without seals; one of the engine `dev` is finished as it is.
 #[derive(Clone, Debug)]
 pub struct Proposal {
     /// Header without seals, and the included transactions.
@@ -96,7 +107,8 @@ pub struct Proposal {
     pub hash: B256,
     /// What became of each candidate.
     pub fates: Vec<Fate>,
-    extra: Extra,
+    /// None where nobody seals.
+    extra: Option<Extra>,
     generation: Generation,
 }
 
@@ -120,15 +132,23 @@ impl Proposal {
         let rules = executor.rules().clone();
         let generation = rules.generation;
         let number = parent.header.number + 1;
-        candidate(&rules, number, &terms.miner)?;
-        let extra = unsealed_extra(&rules, parent, terms.validators)?;
+        let (extra, difficulty, mix_hash) = match rules.engine {
+            Engine::Ibft => {
+                candidate(&rules, number, &terms.miner)?;
+                (Some(unsealed_extra(&rules, parent, terms.validators)?), number, ISTANBUL_DIGEST)
+            }
+            Engine::Plain => {
+                nobody(&terms)?;
+                (None, 0, B256::ZERO)
+            }
+        };
         let context = BlockContext {
             number,
             timestamp: terms.timestamp,
             gas_limit: terms.gas_limit,
-            difficulty: number,
+            difficulty,
             coinbase: terms.coinbase,
-            base_fee: 0,
+            base_fee: terms.base_fee,
         };
         let built = executor.build_block(&context, candidates, enough, &mut state.reader(block_hash))?;
         let state_root = state.apply(&built.outcome.changes)?;
@@ -155,17 +175,20 @@ impl Proposal {
             receipts_root: ordered_root(&receipts),
             // §2.6: never filled, and covered by the hash.
             logs_bloom: Box::new([0; 256]),
-            difficulty: number,
+            difficulty,
             number,
             gas_limit: terms.gas_limit,
             gas_used: built.outcome.gas_used,
             timestamp: terms.timestamp,
-            extra_data: extra.encode(generation).into(),
-            mix_hash: ISTANBUL_DIGEST,
+            extra_data: extra.as_ref().map(|extra| extra.encode(generation)).unwrap_or_default().into(),
+            mix_hash,
             nonce: terms.nonce,
-            base_fee: 0,
+            base_fee: terms.base_fee,
         };
-        let hash = hash::ibft(&header, &extra, generation, rules.validator_type(number));
+        let hash = match &extra {
+            Some(extra) => hash::ibft(&header, extra, generation, rules.validator_type(number)),
+            None => hash::plain(&header, generation),
+        };
         let block = Block { header, transactions, uncles: Vec::new() };
         Ok(Self { block, hash, fates: built.fates, extra, generation })
     }
@@ -177,27 +200,54 @@ impl Proposal {
 
     /// The validators of the block.
     pub fn validators(&self) -> &[Validator] {
-        &self.extra.validators
+        self.extra.as_ref().map_or(&[], |extra| &extra.validators)
     }
 
-    /// No seal, in the form of the block's height.
-    pub fn no_seals(&self) -> &Seals {
-        &self.extra.committed_seals
+    /// No seal, in the form of the block's height; none where nobody seals.
+    pub fn no_seals(&self) -> Option<&Seals> {
+        self.extra.as_ref().map(|extra| &extra.committed_seals)
     }
 
-    /// The network form of the block under these seals, agreed in `round`.
+    /// The network form of the block under these seals, agreed in `round`; seals are of no use where nobody seals.
     pub fn record(&self, proposer_seal: Bytes, committed_seals: Seals, round: u64) -> Vec<u8> {
-        let extra = Extra { proposer_seal, committed_seals, round: self.written(round), ..self.extra.clone() };
         let mut block = self.block.clone();
-        block.header.extra_data = extra.encode(self.generation).into();
-        let mut out = Vec::new();
-        block.put(self.generation, &mut out);
-        out
+        if let Some(extra) = &self.extra {
+            let extra = Extra { proposer_seal, committed_seals, round: self.written(round), ..extra.clone() };
+            block.header.extra_data = extra.encode(self.generation).into();
+        }
+        encoded(&block, self.generation)
+    }
+
+    /// The network form of the block as it is, which is that of a block that nobody seals.
+    pub fn unsealed_record(&self) -> Vec<u8> {
+        encoded(&self.block, self.generation)
     }
 
     fn written(&self, round: u64) -> Option<u64> {
         (self.generation != Generation::G1).then_some(round)
     }
+}
+
+fn encoded(block: &Block, generation: Generation) -> Vec<u8> {
+    let mut out = Vec::new();
+    block.put(generation, &mut out);
+    out
+}
+
+/// Whether the terms leave out all that a chain without validators has no use for: its fees go to the address zero,
+/// which the client reads out of the empty miner field.
+fn nobody(terms: &Terms) -> Result<(), ProposalError> {
+    let unsealed = |what, expected, found| Err(ProposalError::Unsealed { what, expected, found });
+    if !terms.miner.is_empty() {
+        return unsealed("miner", "no bytes", terms.miner.len().to_string());
+    }
+    if terms.coinbase != Address::ZERO {
+        return unsealed("coinbase", "the zero address", terms.coinbase.to_string());
+    }
+    if !terms.validators.is_empty() {
+        return unsealed("validators", "none", terms.validators.len().to_string());
+    }
+    Ok(())
 }
 
 /// Whether `miner` can be the candidate of a vote in block `number`, or none.
@@ -211,9 +261,6 @@ fn candidate(rules: &Rules, number: u64, miner: &Bytes) -> Result<(), ProposalEr
 
 /// Validators and the seals of the block before; block 1 has none to repeat (§3.3).
 fn unsealed_extra(rules: &Rules, parent: &Predecessor, validators: Vec<Validator>) -> Result<Extra, ProposalError> {
-    if rules.engine != Engine::Ibft {
-        return Err(ProposalError::Engine);
-    }
     let number = parent.header.number;
     let kind = rules.validator_type(number + 1);
     let expected = match kind {

@@ -143,6 +143,7 @@ impl World {
             validators: vec![Validator { address: COINBASE, bls_public_key: None }],
             miner: Bytes::from_static(&[0; 20]),
             nonce: [0; 8],
+            base_fee: 0,
         };
         let parent_hash = self.parent.hash;
         let block_hash = |_number| Ok(parent_hash);

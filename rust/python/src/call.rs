@@ -138,14 +138,19 @@ impl Chain {
     }
 }
 
+/// How a message ended, as a text.
+pub(crate) fn status_text(status: Status) -> &'static str {
+    match status {
+        Status::Success => "success",
+        Status::Reverted => "revert",
+        Status::Failed(failure) => failure.client_text(),
+    }
+}
+
 impl CallOutcome {
     pub(crate) fn new(py: Python<'_>, outcome: &execute::CallOutcome) -> Self {
         Self {
-            status: match outcome.status {
-                Status::Success => "success",
-                Status::Reverted => "revert",
-                Status::Failed(failure) => failure.client_text(),
-            },
+            status: status_text(outcome.status),
             output: PyBytes::new(py, &outcome.output).unbind(),
             gas_used: outcome.gas_used,
         }

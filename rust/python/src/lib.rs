@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 
 mod call;
 mod chain;
+mod construct;
 mod convert;
 mod decode;
 mod doubts;
@@ -35,6 +36,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<chain::Executed>()?;
     module.add_class::<call::CallOutcome>()?;
     module.add_class::<propose::Proposal>()?;
+    module.add_class::<construct::Construction>()?;
+    module.add_function(wrap_pyfunction!(construct::construct, module)?)?;
     module.add("CallRefusedError", module.py().get_type::<call::CallRefusedError>())?;
     module.add_function(wrap_pyfunction!(prepare::prepare, module)?)?;
     module.add_function(wrap_pyfunction!(headers::summarise, module)?)?;

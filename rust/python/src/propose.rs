@@ -11,6 +11,7 @@ use polygon_edge_chain::{
     bls::SIGNATURE,
     execute::{Candidate, ExecutionError, Executor},
     extra::Seals,
+    forks::Engine,
     journal::Fault,
     proposal::{self, ProposalError, Terms},
     state_trie::{StateTrie, TrieOptions},
@@ -103,17 +104,23 @@ impl Proposal {
         }
     }
 
-    /// Network RLP of the block under these seals, agreed in `round_number`.
-    #[pyo3(signature = (proposer_seal, committed_seals, round_number=0))]
+    /// Network RLP of the block under these seals, agreed in `round_number`; without any where nobody seals.
+    #[pyo3(signature = (proposer_seal=None, committed_seals=Vec::new(), round_number=0))]
     fn record<'py>(
         &self,
         py: Python<'py>,
-        proposer_seal: &[u8],
+        proposer_seal: Option<&[u8]>,
         committed_seals: Vec<PyBackedBytes>,
         round_number: u64,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let proposer_seal = seal("proposer seal", proposer_seal, SEAL)?;
-        let committed_seals = match (self.inner.no_seals(), committed_seals.as_slice()) {
+        let Some(no_seals) = self.inner.no_seals() else {
+            if proposer_seal.is_some() || !committed_seals.is_empty() {
+                return Err(PyValueError::new_err("seals: expected none where nobody seals, found some"));
+            }
+            return Ok(PyBytes::new(py, &py.detach(|| self.inner.unsealed_record())));
+        };
+        let proposer_seal = seal("proposer seal", proposer_seal.unwrap_or_default(), SEAL)?;
+        let committed_seals = match (no_seals, committed_seals.as_slice()) {
             (Seals::Ecdsa(_), seals) => {
                 let read =
                     |(index, bytes): (usize, &PyBackedBytes)| seal(&format!("committed seal {index}"), bytes, SEAL);
@@ -145,7 +152,9 @@ fn seal(what: &str, bytes: &[u8], length: usize) -> PyResult<Bytes> {
 #[pymethods]
 impl Chain {
     /// Builds the block after the committed head from `candidates` in their order, for up to `seconds`.
-    #[pyo3(signature = (*, coinbase, timestamp, gas_limit, validators, candidates, miner=None, nonce=None, seconds=None))]
+    #[pyo3(signature = (
+        *, coinbase, timestamp, gas_limit, validators, candidates, miner=None, nonce=None, base_fee=0, seconds=None
+    ))]
     #[allow(clippy::too_many_arguments)]
     fn propose(
         &self,
@@ -157,6 +166,7 @@ impl Chain {
         candidates: Vec<Py<Transaction>>,
         miner: Option<&[u8]>,
         nonce: Option<&[u8]>,
+        base_fee: u64,
         seconds: Option<f64>,
     ) -> PyResult<Proposal> {
         let deadline = deadline(seconds)?;
@@ -166,10 +176,14 @@ impl Chain {
             timestamp,
             gas_limit,
             validators: validators.iter().map(|bytes| convert::validator(bytes)).collect::<PyResult<_>>()?,
-            miner: Bytes::copy_from_slice(miner.unwrap_or(&[0; 20])),
+            miner: Bytes::copy_from_slice(miner.unwrap_or(match self.rules()?.engine {
+                Engine::Ibft => &[0; 20],
+                Engine::Plain => &[],
+            })),
             nonce: nonce
                 .try_into()
                 .map_err(|_| PyValueError::new_err(format!("nonce: expected 8 bytes, found {}", nonce.len())))?,
+            base_fee,
         };
         let candidate = |candidate: &Py<Transaction>| {
             let Transaction { inner, sender } = candidate.get();

@@ -222,6 +222,17 @@ def _nanoseconds(text: str) -> int | None:
     return int(total) if total < 1 << 63 else None
 
 
+def duration_text(nanoseconds: int) -> str:
+    """Write a duration of a second or more as Go does, such as `1m30s`."""
+    seconds, fraction = divmod(nanoseconds, 1_000_000_000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    text = f"{seconds}.{fraction:09}".rstrip("0").rstrip(".") + "s"
+    if hours:
+        return f"{hours}h{minutes}m{text}"
+    return f"{minutes}m{text}" if minutes else text
+
+
 def fixed_bytes(text: str, size: int) -> bytes:
     """Read hex as Go's `StringToHash` and `StringToAddress` do: left-padded with zeros, or the last `size` bytes kept
     (§5.1).
@@ -239,6 +250,11 @@ def _even(text: str) -> str:
     digits = text.removeprefix("0x")
     # Go counts bytes here, not characters.
     return "0" + digits if len(digits.encode("utf-8", "replace")) % 2 else digits
+
+
+def same_key(key: str, name: str) -> bool:
+    """Whether `key` in the file is the field `name` of a Go struct."""
+    return _fold(key) == _fold(name)
 
 
 def _fold(key: str) -> str:

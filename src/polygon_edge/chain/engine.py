@@ -48,7 +48,8 @@ class Engine:
     """The one consensus engine. The IBFT values are empty or defaults for other engines.
 
     `entries` are in the order of the file, a chain without a fork list has one; `path` is the JSON path of what
-    declares them. `block_time` is in nanoseconds, None where the file leaves it to the node (§5.4).
+    declares them. `block_time` is in nanoseconds, None where the file leaves it to the node (§5.4); `interval` is that
+    of the engine `dev`, in seconds, None where the file names none.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Engine:
     epoch_size: int = DEFAULT_EPOCH_SIZE
     quorum_size_block: int = 0
     block_time: int | None = None
+    interval: int | None = None
 
 
 def engine_value(params: Value) -> Value:
@@ -73,10 +75,12 @@ def engine_value(params: Value) -> Value:
 def parse_engine(value: Value) -> Engine:
     """Read the engine's configuration; raises for one that names no rules for some block before its end."""
     name = value.path.rsplit(".", 1)[-1]
-    if name != "ibft":
-        # Go takes anything but an object for an empty configuration.
-        return Engine(name, value.path, ())
+    # Go takes anything but an object for an empty configuration.
     entries = value.entries() if value.is_object else {}
+    if name != "ibft":
+        interval = value.entry("interval") if name == "dev" and value.is_object else None
+        # The Go client cannot start on a file with this key: it asks for a type that no JSON number has.
+        return Engine(name, value.path, (), interval=None if interval is None else interval.unsigned())
     epoch_size, quorum_size_block = entries.get("epochSize"), entries.get("quorumSizeBlockNum")
     block_time = entries.get("blockTime")
     path, forks = _fork_entries(value, entries)

@@ -5,14 +5,7 @@ What a transaction pays in a block is decided in the core.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
-
-if TYPE_CHECKING:
-    from polygon_edge import _core
-
-INITIAL_BASE_FEE: Final = 1_000_000_000
-_UINT64: Final = 1 << 64
+from typing import Protocol
 
 
 class Priced(Protocol):
@@ -32,35 +25,6 @@ class Priced(Protocol):
     def gas_fee_cap(self) -> int | None:
         """The most for base fee and proposer together."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class BaseFeeRules:
-    """How the base fee moves from block to block.
-
-    `initial` is that of the first block under london, 0 standing for `INITIAL_BASE_FEE`; a block is held against its
-    gas limit divided by `elasticity`, and the fee moves by one `change_denominator`th at most.
-    """
-
-    initial: int = 0
-    elasticity: int = 0
-    change_denominator: int = 0
-
-    def after(self, head: _core.Header) -> int:
-        """Return the base fee that follows `head`, a block under london, in the 64-bit arithmetic of §6.3.
-
-        A genesis file without the two divisors leaves the fee as it is; the Go client dies of the division.
-        """
-        if head.base_fee == 0:
-            return self.initial or INITIAL_BASE_FEE
-        target = head.gas_limit // self.elasticity if self.elasticity else 0
-        if head.gas_used == target or not target or not self.change_denominator:
-            return head.base_fee
-        distance = abs(head.gas_used - target)
-        change = head.base_fee * distance % _UINT64 // target // self.change_denominator
-        if head.gas_used > target:
-            return (head.base_fee + max(change, 1)) % _UINT64
-        return (head.base_fee - change) % _UINT64
 
 
 def effective_gas_price(offer: Priced, base_fee: int) -> int:

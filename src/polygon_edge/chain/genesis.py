@@ -29,6 +29,9 @@ G1_FORK_NAMES = ("homestead", "byzantium", "constantinople", "petersburg", "ista
 G2_FORK_NAMES = (*G1_FORK_NAMES, "london")
 G3_FORK_NAMES = (*G1_FORK_NAMES, "london", "londonfix", "quorumcalcalignment", "txHashWithType")
 _ZERO_HASH = bytes(32)
+FORK_NAMES = {Generation.G1: G1_FORK_NAMES, Generation.G2: G2_FORK_NAMES, Generation.G3: G3_FORK_NAMES}
+"""The forks that a genesis file of each generation may name."""
+
 _ACCESS_LISTS = {Generation.G2: (G2_KIND,), Generation.G3: KINDS}
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from polygon_edge.chain.base_fee import BaseFees
 from polygon_edge.chain.block import ExtraDataError, listed_validators
-from polygon_edge.chain.fees import BaseFeeRules
 from polygon_edge.chain.generation import Generation
 from polygon_edge.chain.schedule import Schedule, schedule_of
 from polygon_edge.chain.validator import are_distinct, type_of
@@ -31,8 +31,8 @@ class Rules:
 
     `engine` is `ibft`, `dev` or `dummy`; below `quorum_size_block` the legacy quorum counts (§5.4). `deployments` are
     the entries whose staking contract is put into the state, by that block; `burn_contracts` (first block, address);
-    `access_lists` the names of those that are configured. `block_time` is in nanoseconds, None where the node chooses.
-    `base_fees` says how the base fee moves; where london is not active there is none.
+    `access_lists` the names of those that are configured. `block_time` is in nanoseconds, None where the node chooses;
+    `interval` that of the engine `dev`, in seconds.
     """
 
     generation: Generation
@@ -46,7 +46,8 @@ class Rules:
     burn_contracts: tuple[tuple[int, bytes], ...] = ()
     access_lists: tuple[str, ...] = ()
     block_time: int | None = None
-    base_fees: BaseFeeRules = field(default_factory=BaseFeeRules)
+    interval: int | None = None
+    base_fees: BaseFees = field(default_factory=BaseFees)
 
     @property
     def has_transaction_types(self) -> bool:
@@ -83,7 +84,8 @@ def rules_of(genesis: Genesis) -> Rules:
         burn_contracts=genesis.params.burn_contracts,
         access_lists=tuple(access_list.kind.name for access_list in genesis.params.access_lists),
         block_time=engine.block_time,
-        base_fees=BaseFeeRules(genesis.base_fee, genesis.base_fee_elasticity, genesis.base_fee_change_denominator),
+        interval=engine.interval,
+        base_fees=_base_fees(genesis),
     )
 
 
@@ -95,6 +97,31 @@ def _deployments(engine: Engine) -> dict[int, ForkEntry]:
         # Nothing executes block 0.
         if entry.kind == "PoS" and entry.deployment
     }
+
+
+def _base_fees(genesis: Genesis) -> BaseFees:
+    # A fork of that name has no effect on headers before G3.
+    if genesis.generation is not Generation.G3:
+        return BaseFees()
+    return BaseFees(
+        genesis.params.forks.get("london"),
+        genesis.base_fee,
+        genesis.base_fee_elasticity,
+        genesis.base_fee_change_denominator,
+    )
+
+
+def refuse_base_fees_without_divisors(genesis: Genesis) -> None:
+    """Raise GenesisError for a file with the fork london whose terms a proposer cannot divide by.
+
+    The Go client dies of the division.
+    """
+    if _base_fees(genesis).london is None:
+        return
+    terms = {"baseFeeEM": genesis.base_fee_elasticity, "baseFeeChangeDenom": genesis.base_fee_change_denominator}
+    for key, value in terms.items():
+        if value == 0:
+            raise GenesisError(genesis.file, f"genesis.{key}", "a number above 0, for the fork london", "0 or nothing")
 
 
 def refuse_unsupported(genesis: Genesis) -> None:

@@ -14,6 +14,7 @@ COMMANDS: Final = {
     "archive": ("archive", "archive"),
     "backup": ("backup", "backup"),
     "genesis": ("genesis", "genesis"),
+    "ibft": ("ibft", "ibft"),
     "license": ("license", "show_license"),
     "restore": ("restore", "restore"),
     "secrets": ("secrets", "secrets"),

@@ -67,6 +67,37 @@ class EdgeCommand(click.Command):
             raise EdgeFailure(error) from error
 
 
+class EdgeCommandWithVerbs(EdgeCommand):
+    """A command of the Go client that works by itself and has others below it: `genesis`.
+
+    Another word than one of `verbs` is ignored, as with any command of the Go client.
+    """
+
+    def __init__(self, name: str | None = None, **settings: Any) -> None:  # noqa: ANN401 - click's signature
+        super().__init__(name, **settings)
+        self.verbs: dict[str, click.Command] = {}
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,  # noqa: ANN401 - click's signature
+    ) -> click.Context:
+        """Read the words of the command line for the verb that they name, or for the command itself."""
+        first = next((index for index, word in enumerate(args) if not word.startswith("--json")), len(args))
+        verb = self.verbs.get(args[first]) if first < len(args) else None
+        if verb is None:
+            return super().make_context(info_name, args, parent, **extra)
+        return verb.make_context(f"{info_name} {args[first]}", [*args[:first], *args[first + 1 :]], parent, **extra)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs below the flags."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, verb.get_short_help_str()) for name, verb in sorted(self.verbs.items())])
+        super().format_epilog(ctx, formatter)
+
+
 class StrictEdgeCommand(EdgeCommand):
     """A command of the Go client that refuses words that belong to no flag: `version`, `license` and `status`."""
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 import click
 
+from polygon_edge.chain.dev_mode import in_dev_mode
 from polygon_edge.chain.generation import Generation
 from polygon_edge.chain.genesis import load_genesis
 from polygon_edge.chain.json_text import json_text
@@ -107,6 +108,13 @@ def _genesis(file: Path, generation: Generation | None) -> Genesis:
         raise _refused(str(error)) from error
 
 
+def _in_dev_mode(genesis: Genesis, interval: int) -> Genesis:
+    try:
+        return in_dev_mode(genesis, interval)
+    except GenesisError as error:
+        raise _refused(str(error)) from error
+
+
 @click.command(cls=EdgeCommand, short_help="Start the node.")
 @click.option(
     "--chain", type=click.Path(path_type=Path), default="./genesis.json", show_default=True, help="Genesis file."
@@ -131,6 +139,9 @@ def _genesis(file: Path, generation: Generation | None) -> Genesis:
     type=Boolean(),
     default=False,
     help="Give up an unfinished restore: go on, and seal, from the head as it is.",
+)
+@click.option(
+    "--strict", type=Boolean(), default=False, help="Treat doubts about what --restore imports as errors, not warnings."
 )
 @click.option("--seal", type=Boolean(), default=True, help="Accepted; a node seals when its key is the validator's.")
 @click.option("--block-gas-target", default="0x0", show_default=True, help="Gas limit to move to; 0 keeps it.")
@@ -188,6 +199,7 @@ def server(  # noqa: PLR0917 - one parameter a flag
     libp2p: str,
     restore: str,
     abandon_restore: bool,
+    strict: bool,
     block_gas_target: str,
     block_time: int,
     price_limit: int,
@@ -204,6 +216,7 @@ def server(  # noqa: PLR0917 - one parameter a flag
     nat: str,
     dns: str,
     dev: bool,
+    dev_interval: int,
     export_delay: float,
     generation: Generation | None,
     **_not_yet_served: object,
@@ -223,6 +236,8 @@ def server(  # noqa: PLR0917 - one parameter a flag
         raise _refused("data directory not defined")
     if block_time < 1:
         raise _refused("invalid block time specified")
+    if dev:
+        genesis = _in_dev_mode(genesis, dev_interval)
     grpc_text = grpc_address if grpc_alias is None else grpc_alias
     doors = _doors(prometheus=prometheus, libp2p=libp2p, nat=nat, dns=dns, jsonrpc=jsonrpc, grpc=grpc_text)
     exclude_flags("max_peers", "max_inbound_peers")
@@ -237,6 +252,7 @@ def server(  # noqa: PLR0917 - one parameter a flag
         libp2p=doors.libp2p,
         restore=Path(restore) if restore else None,
         abandon_restore=abandon_restore,
+        strict=strict,
         block_gas_target=gas_target or None,
         block_time_seconds=block_time,
         pool=PoolSettings(price_limit, max_slots, max_enqueued),
@@ -246,8 +262,6 @@ def server(  # noqa: PLR0917 - one parameter a flag
         export_delay_seconds=export_delay,
     )
     refuse_unsupported(genesis)
-    if dev:
-        raise UsageError("--dev is not supported yet: this version follows chains of the engine dev, and makes none")
     with _logging(LogLevel.named(log_level), log_to):
         if data_dir is None:
             logger.warning("--data-dir is not given: using %s", settings.data_dir)

@@ -1,13 +1,12 @@
 """A lone validator makes its chain longer: build at the right moment, sign, append; one block after the other.
 
-Owns the thread and the order of the steps. What is in a block comes from a callable, who may sign from `consensus`,
+Owns the order of the steps. What is in a block comes from a callable, who may sign from `consensus`,
 when and how large from `consensus.block_time`; the finished block takes the same way into the chain as any other.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -15,9 +14,10 @@ from typing import TYPE_CHECKING, Protocol
 from polygon_edge import _core
 from polygon_edge.chain.validator import address_of, bls_public_key_of
 from polygon_edge.consensus.block_time import next_gas_limit, next_timestamp
-from polygon_edge.errors import StoppedBySignalError
+from polygon_edge.execution.block_thread import BlockThread
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Sequence
 
     from polygon_edge.chain.validator import ValidatorSet
@@ -60,7 +60,6 @@ class Sealer:
     """Seals blocks in a thread of its own from `start` until `stop` is set, as long as its key is the only validator.
 
     `bls_key` is needed where the validators have BLS keys; blocks are signed with `key` also there.
-    `error` is what ended the thread before its time, None as long as nothing did.
     """
 
     def __init__(
@@ -85,34 +84,25 @@ class Sealer:
         self._rules = rules
         self._stop = stop
         self._clock = clock
-        self.error: BaseException | None = None
-        self._thread = threading.Thread(target=self._work, name="sealing", daemon=True)
+        self._worker = BlockThread(self._may_seal, self.seal_next, stop)
 
     def start(self) -> None:
         """Begin with the block after the head."""
-        self._thread.start()
+        self._worker.start()
 
     def join(self) -> None:
         """Wait for the end of the thread, if it was started, after `stop` was set."""
-        if self._thread.ident is not None:
-            self._thread.join()
+        self._worker.join()
 
-    def _work(self) -> None:
-        try:
-            while not self._stop.is_set() and self._may_seal():
-                self.seal_next()
-        except StoppedBySignalError:
-            pass
-        except BaseException as error:  # noqa: BLE001 - handed to whoever waits for the node
-            self.error = error
+    @property
+    def error(self) -> BaseException | None:
+        """What ended the thread before its time."""
+        return self._worker.error
 
     def _may_seal(self) -> bool:
         """Whether this key is the only validator of the next block; says why where it is not."""
         number = self._chain.tip[0] + 1
         validators = self._engine.validators(number)
-        if not self._engine.schedule.regimes:
-            logger.warning("not sealing: this version makes no blocks where nobody seals; blocks come by restore only")
-            return False
         own = [validator for validator in validators if address_of(validator) == self._key.address]
         if not own:
             logger.info(

@@ -89,7 +89,7 @@ class History:
     def pool_base_fee(self) -> int:
         """Return the base fee that a transaction has to offer now, 0 without london (§6.2)."""
         head = self.head_number()
-        return self._rules.base_fees.after(self.header(head)) if self._rules.is_active("london", head) else 0
+        return self._rules.base_fees.after(self.header(head))
 
     def hash(self, height: int) -> bytes:
         """Return the hash of a block that is there."""

@@ -41,7 +41,7 @@ class HeadState:
         Chains of IBFT write 0 into their blocks all the same.
         """
         head = self._head()
-        return self._rules.base_fees.after(head) if self._rules.is_active("london", head.number) else 0
+        return self._rules.base_fees.after(head)
 
     @property
     def dynamic_fee_refusal(self) -> Refusal | None:

@@ -99,11 +99,35 @@ impl<W: Word> Machine<W> {
             Started::Running => self.drive(world),
             Started::Done(outcome) => outcome,
         };
-        match world.journal.take_fault() {
-            Some(fault) => Err(fault),
-            None if outcome.status == Status::Failed(Failure::Fault) => Err(Fault::Memory),
-            None => Ok(outcome),
-        }
+        finished(world, outcome)
+    }
+
+    /// Executes `code` as if it were the constructor of `address`, called by the address zero: nothing is raised, moved
+    /// or stored for it, and what it returns is the outcome's (§5.6).
+    ///
+    /// Errors: as [`Machine::execute`].
+    pub fn construct<T: Tracer>(
+        &mut self,
+        world: &mut World<'_, '_, T>,
+        address: Address,
+        code: &[u8],
+        gas: u64,
+    ) -> Result<Outcome, Fault> {
+        self.depth = 0;
+        let account = world.journal.index(&address);
+        let snapshot = world.journal.snapshot();
+        self.open_frame(Arc::new(Code::new(code)));
+        let frame = &mut self.frames[0];
+        frame.gas = gas;
+        frame.address = address;
+        frame.account = account;
+        frame.caller = Address::ZERO;
+        frame.value = W::ZERO;
+        frame.is_static = false;
+        frame.purpose = Purpose::Call { output_offset: 0, output_length: 0 };
+        frame.snapshot = snapshot;
+        let outcome = self.drive(world);
+        finished(world, outcome)
     }
 
     /// Runs the innermost frame, starts and ends frames, until the first one has ended.
@@ -322,6 +346,15 @@ impl<W: Word> Machine<W> {
             }
             None => Some(frame.outcome(status, output)),
         }
+    }
+}
+
+/// The outcome of the first frame, unless something has happened that no frame can answer for.
+fn finished<T>(world: &mut World<'_, '_, T>, outcome: Outcome) -> Result<Outcome, Fault> {
+    match world.journal.take_fault() {
+        Some(fault) => Err(fault),
+        None if outcome.status == Status::Failed(Failure::Fault) => Err(Fault::Memory),
+        None => Ok(outcome),
     }
 }
 
