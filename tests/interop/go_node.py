@@ -33,6 +33,7 @@ class GoNode:
         genesis: Path,
         log: Path,
         archive: Path | None = None,
+        *,
         flags: tuple[str, ...] = (),
     ) -> None:
         grpc, rpc, peers = free_ports(3)

@@ -41,7 +41,7 @@ class Pair(NamedTuple):
     def theirs(self, data_dir: Path, chain: FreshChain, archive: Path | None = None) -> GoNode:
         """A node of the Go client on a data directory."""
         log = data_dir.with_name(data_dir.name + "-go.log")
-        return GoNode(self.go_client, data_dir, chain.genesis, log, archive, self.kind.block_time)
+        return GoNode(self.go_client, data_dir, chain.genesis, log, archive, flags=self.kind.block_time)
 
     def go_backup(self, grpc: str, out: Path, *flags: str) -> bytes:
         """The archive that the Go client makes of a node."""
@@ -110,8 +110,7 @@ def their_chain(pair: Pair, tmp_path_factory: pytest.TempPathFactory) -> Sealed:
     chain = new_chain(pair.kind, pair.go_client, folder)
     with pair.theirs(chain.data_dir, chain) as node:
         node.wait_for_height(1)
-        sealed = seal(node, pair.kind, chain, folder)
-    return sealed
+        return seal(node, pair.kind, chain, folder)
 
 
 def compare_databases(first: Stored, second: Stored, last: int) -> None:
