@@ -1,4 +1,4 @@
-"""The kinds of chains that one validator seals alone, and how each is made: with the genesis file of its own client."""
+"""The kinds of chains that one node makes alone, and how each is made: with the genesis file of its own client."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BURNER = "0x" + "b1" * 20
 
 
 class Kind(NamedTuple):
-    """A generation, named by the binary of the Go client that makes it, and who validates."""
+    """A generation, named by the binary of the Go client that makes it, and who validates; nobody on a `dev` chain."""
 
     name: str
     binary: str
@@ -31,9 +31,21 @@ class Kind(NamedTuple):
     has_london: bool = False
 
     @property
-    def block_time(self) -> tuple[str, ...]:
+    def is_sealed(self) -> bool:
+        """Whether a block needs the seal of a key."""
+        return self.validator_type != ""
+
+    @property
+    def flags(self) -> tuple[str, ...]:
         """The flags of `server` for a block a second; v1.3.2 has the block time in the genesis file."""
+        if not self.is_sealed:
+            return ("--dev",)
         return ("--block-time", "1") if self.binary == BINARY else ()
+
+    @property
+    def quiet_flags(self) -> tuple[str, ...]:
+        """The flags of `server` for a node that makes no block, on a sealed chain because it has another key."""
+        return self.flags if self.is_sealed else ("--dev", "--dev-interval", "3600")
 
 
 KINDS = (
@@ -41,6 +53,7 @@ KINDS = (
     Kind("v0.6.3 PoA BLS", BINARY, "bls"),
     Kind("v0.6.3 PoS ECDSA", BINARY, "ecdsa", is_pos=True),
     Kind("v0.6.3 PoS BLS", BINARY, "bls", is_pos=True),
+    Kind("v0.6.3 dev", BINARY, ""),
     Kind("v1.3.2 PoA ECDSA", BINARY_132, "ecdsa"),
     Kind("v1.3.2 PoA ECDSA london", BINARY_132, "ecdsa", has_london=True),
     Kind("v1.3.2 PoA BLS", BINARY_132, "bls"),
@@ -50,7 +63,9 @@ KINDS = (
 
 
 def new_chain(kind: Kind, go_client: str, folder: Path) -> FreshChain:
-    """Keys of ours and a genesis file with short epochs, of ours for v0.6.3 and of the Go client for v1.3.2."""
+    """Keys of ours and a genesis file, with short epochs; of ours for v0.6.3 and of the Go client for v1.3.2."""
+    if not kind.is_sealed:
+        return fresh_chain(folder, "--consensus", "dev")
     pos = ("--pos",) if kind.is_pos else ()
     flags = ("--epoch-size", str(EPOCH_BLOCKS), *pos)
     if kind.binary == BINARY:

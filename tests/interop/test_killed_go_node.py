@@ -119,7 +119,7 @@ class Killed:
         is_half = whole < left.head or left.blockchain[b"ohash"] != left.blockchain[b"c" + whole.to_bytes(8, "big")]
         self.halves += is_half
         assert written <= whole <= left.head <= whole + 1
-        with RunningNode(self._chain.data_dir, self._chain.genesis, *KIND.block_time) as ours:
+        with RunningNode(self._chain.data_dir, self._chain.genesis, *KIND.flags) as ours:
             found = _HEAD.search(ours.messages)
             assert found is not None
             assert int(found[1]) == whole
@@ -131,7 +131,7 @@ class Killed:
     def theirs(self) -> GoNode:
         """A Go node on the directory."""
         log = self._folder / f"go-{self.kills}.log"
-        return GoNode(self._go_client, self._chain.data_dir, self._chain.genesis, log, flags=KIND.block_time)
+        return GoNode(self._go_client, self._chain.data_dir, self._chain.genesis, log, flags=KIND.flags)
 
     def close(self) -> None:
         """Have a Go node start on what is there at the end, and seal on."""

@@ -115,7 +115,7 @@ def test_the_only_place_goes_to_the_go_client_and_back(kind: Kind, tmp_path: Pat
     printed = json.loads(run(["secrets", "output", "--data-dir", chain.data_dir, "--json"]).stdout)
     first = Validator(shutil.copytree(chain.data_dir, tmp_path / "first"), {"bls_pubkey": printed["bls"]})
     second = Validator(tmp_path / "second", fresh_keys(tmp_path / "second"))
-    with RunningNode(chain.data_dir, chain.genesis, *kind.block_time) as node:
+    with RunningNode(chain.data_dir, chain.genesis, *kind.flags) as node:
         load = Load(node)
         for validator in (first, second):
             load.send("transfer", ACCOUNTS - 1, validator.account.address, value=30 * COIN, gas=21_000)
@@ -129,11 +129,11 @@ def test_the_only_place_goes_to_the_go_client_and_back(kind: Kind, tmp_path: Pat
         assert node.height == given
         assert node.stop() == 0
     second.put_keys(chain.data_dir)
-    with GoNode(go_client, chain.data_dir, chain.genesis, tmp_path / "go.log", flags=kind.block_time) as go_node:
+    with GoNode(go_client, chain.data_dir, chain.genesis, tmp_path / "go.log", flags=kind.flags) as go_node:
         go_node.wait_for_height(given + EPOCH_BLOCKS + 1)
         taken = hand_over(go_node, second, first)
     first.put_keys(chain.data_dir)
-    with RunningNode(chain.data_dir, chain.genesis, *kind.block_time) as node:
+    with RunningNode(chain.data_dir, chain.genesis, *kind.flags) as node:
         node.wait_for_height(taken + EPOCH_BLOCKS + 1)
         backup = run(["backup", "--grpc-address", node.grpc, "--out", tmp_path / "full.dat"])
         assert backup.returncode == 0, backup.stderr
@@ -146,7 +146,7 @@ def test_the_only_place_goes_to_the_go_client_and_back(kind: Kind, tmp_path: Pat
     assert (of_first, of_second) == ({given, taken + 1, last}, {given + 1, taken})
     archive = tmp_path / "full.dat"
     log = tmp_path / "go-restore.log"
-    with GoNode(go_client, tmp_path / "go", chain.genesis, log, archive, flags=kind.block_time) as go_node:
+    with GoNode(go_client, tmp_path / "go", chain.genesis, log, archive, flags=kind.flags) as go_node:
         go_node.wait_for_height(last)
     restored = run(["restore", archive, "--data-dir", tmp_path / "ours", "--chain", chain.genesis])
     assert restored.returncode == 0, restored.stderr
