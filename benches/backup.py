@@ -177,7 +177,7 @@ def measure(name: str, shared: Path, go: Path | None, rounds: int) -> dict[str, 
                 RunningNode(data_dir, genesis) as node,
                 GoNode(go, scratch / "theirs", genesis, scratch / "go.log") as go_node,
             ):
-                go_node.wait_for(blocks - 1, SECONDS)
+                go_node.wait_for_height(blocks - 1, SECONDS)
                 for _ in range(rounds):
                     theirs.append(backup_once([str(go)], go_node.grpc, go_node.process.pid, go_out))
                     ours.append(backup_once(list(COMMAND), node.grpc, node.process.pid, out))

@@ -167,7 +167,7 @@ def time_go(binary: Path, archive: Path, genesis: Path, folder: Path, head: int)
     before = processor_seconds(resource.getrusage(resource.RUSAGE_CHILDREN))
     began = time.perf_counter()
     with GoNode(binary, folder / "data", genesis, folder / "go.log", archive) as node:
-        node.wait_for(head, GO_SECONDS, interval_seconds=0.05)
+        node.wait_for_height(head, GO_SECONDS, interval_seconds=0.05)
         seconds = time.perf_counter() - began
     return seconds, processor_seconds(resource.getrusage(resource.RUSAGE_CHILDREN)) - before
 

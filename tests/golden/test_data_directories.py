@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import plyvel
 import pytest
@@ -11,6 +11,7 @@ from eth_hash.auto import keccak
 from eth_keys.datatypes import Signature
 from tests.conftest import sealed_header
 from tests.golden.recorded import Network, compare_accounts, compare_receipts, compare_state
+from tests.store.independent_reader import EMPTY_CODE_HASH, content, reachable
 
 from polygon_edge import _core
 from polygon_edge.archive.flat import FlatArchive
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.program import Command
-
-EMPTY_CODE_HASH = keccak(b"")
-EMPTY_ROOT = keccak(rlp.encode(b""))
 
 
 def compare_all(data: Path, network: Network) -> None:
@@ -124,34 +122,8 @@ def test_another_reader_reaches_every_node_of_the_state_and_nothing_else_is_ther
     assert ended.exit_code == 0
     with FlatArchive.open(poa.folder / "full.dat") as archive:
         roots = {rlp.decode(record.raw)[0][3] for record in archive.records()}
-    with plyvel.DB(str(data / "trie")) as database:
-        stored = dict(database)
+    stored = content(data / "trie")
     for key, value in stored.items():
         assert keccak(value) == key.removeprefix(b"code") if len(key) == 36 else keccak(value) == key
     # Code of no bytes has its key as well where it was deployed, although nothing has to read it (§4.5).
     assert reachable(stored, roots) == stored.keys() - {b"code" + EMPTY_CODE_HASH}
-
-
-def reachable(stored: dict[bytes, bytes], roots: set[bytes]) -> set[bytes]:
-    """The keys of every node and code below the states `roots` (§4.5)."""
-    seen: set[bytes] = set()
-    # Each entry: a node's hash or, where it is embedded, the node; and whether its leaves are accounts.
-    waiting: list[tuple[Any, bool]] = [(root, True) for root in roots]
-    while waiting:
-        node, is_account_trie = waiting.pop()
-        if isinstance(node, bytes):
-            if node in seen or node in {b"", EMPTY_ROOT}:
-                continue
-            seen.add(node)
-            node = rlp.decode(stored[node])
-        if len(node) == 17:
-            waiting += [(child, is_account_trie) for child in node[:16]]
-        elif not node[0][0] & 0x20:
-            waiting.append((node[1], is_account_trie))
-        elif is_account_trie:
-            _nonce, _balance, storage_root, code_hash = rlp.decode(node[1])
-            waiting.append((storage_root, False))
-            if code_hash != EMPTY_CODE_HASH:
-                assert b"code" + code_hash in stored
-                seen.add(b"code" + code_hash)
-    return seen

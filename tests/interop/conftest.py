@@ -1,4 +1,4 @@
-"""The binary of the Go client that the environment names; without it the tests are skipped and say so."""
+"""The binaries of the Go client that the environment names; without them the tests are skipped and say so."""
 
 from __future__ import annotations
 
@@ -9,10 +9,16 @@ import pytest
 from tests.interop.go_node import BINARY
 
 
+def named_binary(variable: str) -> str:
+    """The path that the environment gives; skips the test where it gives none."""
+    binary = os.environ.get(variable)
+    if not binary:
+        pytest.skip(f"no binary of the Go client: set {variable}")
+    assert Path(binary).is_file(), f"{variable} names no file"
+    return binary
+
+
 @pytest.fixture(scope="module")
 def go_client() -> str:
-    binary = os.environ.get(BINARY)
-    if not binary:
-        pytest.skip(f"no binary of the Go client: set {BINARY}")
-    assert Path(binary).is_file(), f"{BINARY} names no file"
-    return binary
+    """The Go client of version 0.6.3."""
+    return named_binary(BINARY)

@@ -1,4 +1,4 @@
-"""A Go client of version 0.6.3 as a process: started on a data directory, asked by JSON-RPC, ended by SIGINT."""
+"""A Go client as a process: started on a data directory, asked by JSON-RPC, ended by SIGINT."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 BINARY = "POLYGON_EDGE_GO_063"
+BINARY_132 = "POLYGON_EDGE_GO_132"
 STOP_SECONDS = 10
 STOP_TRIES = 6
 
@@ -50,6 +51,7 @@ class GoNode:
             f"127.0.0.1:{rpc}",
             "--libp2p",
             f"127.0.0.1:{peers}",
+            *flags,
         ]
         if archive is not None:
             words += ["--restore", archive]
@@ -65,6 +67,8 @@ class GoNode:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self.process.poll() is not None:
+            return
         # A signal that arrives while it still closes its restore ends only that, so it may have to be asked again.
         for _ in range(STOP_TRIES):
             self.process.send_signal(signal.SIGINT)
@@ -84,26 +88,44 @@ class GoNode:
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - as above
             return json.loads(answer.read())
 
-    def result(self, method: str, *parameters: object) -> Any:
-        """Return the answer's result; raises KeyError for an error."""
-        return self.ask(method, *parameters)["result"]
+    def rpc(self, method: str, *params: object) -> Any:
+        """Return the answer's result; fails for an error."""
+        answer = self.ask(method, *params)
+        assert "error" not in answer, answer
+        return answer["result"]
+
+    @property
+    def messages(self) -> str:
+        """What it logged so far."""
+        return self._log.read_text(errors="replace")
 
     def height(self) -> int | None:
         """Height of the head; none while it does not answer. Raises RuntimeError when the process has ended."""
         if self.process.poll() is not None:
-            raise RuntimeError(f"the Go client ended with {self.process.returncode}:\n{self._log.read_text()[-4000:]}")
+            raise RuntimeError(f"the Go client ended with {self.process.returncode}:\n{self.messages[-4000:]}")
         try:
-            return int(self.result("eth_blockNumber"), 16)
+            return int(self.rpc("eth_blockNumber"), 16)
         except OSError:
             return None
 
-    def wait_for(self, height: int, seconds: float, interval_seconds: float = 0.1) -> None:
-        """Wait until the head is at `height`; raises TimeoutError."""
+    def wait_for(
+        self, what: str, condition: Callable[[], bool], seconds: float = 60, interval_seconds: float = 0.1
+    ) -> None:
+        """Wait until `condition` holds; raises TimeoutError."""
         end = time.monotonic() + seconds
-        while (found := self.height()) is None or found < height:
+        while not condition():
             if time.monotonic() > end:
-                raise TimeoutError(f"the Go client is at {found} after {seconds} s, not at {height}")
+                raise TimeoutError(f"not within {seconds} s: {what}\n{self.messages[-4000:]}")
             time.sleep(interval_seconds)
+
+    def wait_for_height(self, height: int, seconds: float = 60, interval_seconds: float = 0.1) -> None:
+        """Wait until the head is at `height` or above; raises TimeoutError."""
+        self.wait_for(f"block {height}", lambda: (self.height() or 0) >= height, seconds, interval_seconds)
+
+    def kill(self) -> None:
+        """End it without a chance to clean up."""
+        self.process.kill()
+        self.process.wait()
 
 
 def free_ports(count: int) -> list[int]:

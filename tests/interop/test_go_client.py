@@ -88,7 +88,7 @@ def test_the_two_clients_take_turns_on_one_directory(go_client: str, tmp_path: P
     directory = tmp_path / "data"
     assert restore("part-0-50.dat", directory)["head"] == 50
     with GoNode(go_client, directory, GENESIS, tmp_path / "go.log", NETWORK / "part-51-100.dat") as node:
-        node.wait_for(100, RESTORE_SECONDS)
+        node.wait_for_height(100, RESTORE_SECONDS)
         assert node.height() == 100
     compare_with_recording(directory, 100)
     document = restore("part-101-150.dat", directory)
@@ -100,7 +100,7 @@ def test_the_two_clients_take_turns_on_one_directory(go_client: str, tmp_path: P
     )
     compare_with_recording(directory, 150)
     with GoNode(go_client, directory, GENESIS, tmp_path / "go-again.log") as node:
-        node.wait_for(150, RESTORE_SECONDS)
+        node.wait_for_height(150, RESTORE_SECONDS)
         compare_answers(node)
 
 
@@ -108,7 +108,7 @@ def test_the_go_client_serves_what_we_restored(go_client: str, tmp_path: Path) -
     directory = tmp_path / "data"
     restore("full.dat", directory)
     with GoNode(go_client, directory, GENESIS, tmp_path / "go.log") as node:
-        node.wait_for(150, RESTORE_SECONDS)
+        node.wait_for_height(150, RESTORE_SECONDS)
         compare_answers(node)
         assert node.height() == 150, "it seals nothing"
     compare_with_recording(directory, 150)
@@ -124,9 +124,9 @@ def test_the_go_client_goes_on_where_a_kill_left_us(go_client: str, tmp_path: Pa
     process.kill()
     process.wait()
     with GoNode(go_client, directory, GENESIS, tmp_path / "go.log", NETWORK / "full.dat") as node:
-        node.wait_for(150, RESTORE_SECONDS)
+        node.wait_for_height(150, RESTORE_SECONDS)
         sample = random.Random(0).sample(range(151), 20)
-        served = {number: node.result("eth_getBlockByNumber", hex(number), False)["hash"] for number in sample}
+        served = {number: node.rpc("eth_getBlockByNumber", hex(number), False)["hash"] for number in sample}
     with _core.Chain.open(directory, create=False) as chain:
         for number, block_hash in served.items():
             assert (chain.canonical_hash(number) or b"").hex() == block_hash[2:]

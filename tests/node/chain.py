@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from tests.node.running import run
 
-from demonstration.load import CHAIN_ID, Load, accounts
+from demonstration.load import CHAIN_ID, JsonRpc, Load, accounts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
-
-    from tests.node.running import RunningNode
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,21 +25,31 @@ class FreshChain:
     node_id: str
 
 
-def fresh_chain(folder: Path, *genesis_flags: str) -> FreshChain:
+def fresh_keys(data_dir: Path) -> dict[str, str]:
+    """Make the keys of a node with `secrets init`, and return what it prints of them."""
+    made = run(["secrets", "init", "--data-dir", data_dir, "--json"])
+    assert made.returncode == 0, made.stderr
+    keys: dict[str, str] = json.loads(made.stdout)[0]
+    return keys
+
+
+def load_flags(keys: dict[str, str]) -> list[str]:
+    """The flags of `genesis`, ours and the Go client's, for the load's chain id, its coins and a boot node."""
+    premined = [word for account in accounts() for word in ("--premine", f"{account.address}:0x21E19E0C9BAB2400000")]
+    return ["--chain-id", str(CHAIN_ID), "--bootnode", f"/ip4/127.0.0.1/tcp/1478/p2p/{keys['node_id']}", *premined]
+
+
+def fresh_chain(folder: Path, *genesis_flags: str, validator_type: str = "ecdsa") -> FreshChain:
     """Make keys and a genesis file below `folder` with `secrets init` and `genesis`."""
     data_dir = folder / "node"
     genesis = folder / "genesis.json"
-    made = run(["secrets", "init", "--data-dir", data_dir, "--json"])
-    assert made.returncode == 0, made.stderr
-    keys = json.loads(made.stdout)[0]
-    premined = [word for account in accounts() for word in ("--premine", f"{account.address}:0x21E19E0C9BAB2400000")]
+    keys = fresh_keys(data_dir)
+    validator = keys["address"] + (f":{keys['bls_pubkey']}" if validator_type == "bls" else "")
     written = run(
         [
             "genesis",
-            *("--dir", genesis, "--chain-id", CHAIN_ID, "--ibft-validator-type", "ecdsa"),
-            *("--ibft-validator", keys["address"]),
-            *("--bootnode", f"/ip4/127.0.0.1/tcp/1478/p2p/{keys['node_id']}"),
-            *premined,
+            *("--dir", genesis, "--ibft-validator-type", validator_type, "--ibft-validator", validator),
+            *load_flags(keys),
             *genesis_flags,
         ]
     )
@@ -48,9 +57,17 @@ def fresh_chain(folder: Path, *genesis_flags: str) -> FreshChain:
     return FreshChain(data_dir, genesis, keys["address"], keys["node_id"])
 
 
-def grow(node: RunningNode, rounds: int = 2) -> Load:
+class GrowingNode(JsonRpc, Protocol):
+    """A node that takes transactions and makes blocks of them."""
+
+    def wait_for(self, what: str, condition: Callable[[], bool]) -> None:
+        """Wait until `condition` holds."""
+        ...
+
+
+def grow(node: GrowingNode, rounds: int = 2, *, dynamic_fees: bool = False) -> Load:
     """Deploy two contracts and send `rounds` transactions of several kinds from every account; waits for the last."""
-    load = Load(node)
+    load = Load(node, dynamic_fees=dynamic_fees)
     created = [load.deploy(sender) for sender in range(2)]
     node.wait_for("the contracts", lambda: all(receipt(node, hash) is not None for hash in created))
     load.contracts = [node.rpc("eth_getTransactionReceipt", hash)["contractAddress"] for hash in created]
@@ -59,7 +76,7 @@ def grow(node: RunningNode, rounds: int = 2) -> Load:
     return load
 
 
-def receipt(node: RunningNode, transaction_hash: str) -> object:
+def receipt(node: JsonRpc, transaction_hash: str) -> object:
     """The receipt of a transaction, None while it is not in a block."""
     found: object = node.rpc("eth_getTransactionReceipt", transaction_hash)
     return found

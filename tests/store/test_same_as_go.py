@@ -8,9 +8,9 @@ import sys
 import tarfile
 from pathlib import Path
 
-import plyvel
 import pytest
 import zstandard
+from tests.store.independent_reader import content
 
 NETWORK = Path(__file__).parent.parent / "data" / "v0.6.3" / "poa-ecdsa"
 
@@ -42,14 +42,6 @@ def ours(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     ]
     subprocess.run([sys.executable, "-m", "polygon_edge.cli.main", *map(str, words)], check=True, capture_output=True)
     return folder
-
-
-def content(database: Path) -> dict[bytes, bytes]:
-    opened = plyvel.DB(str(database), create_if_missing=False)
-    try:
-        return dict(opened.iterator())
-    finally:
-        opened.close()
 
 
 @pytest.mark.parametrize("database", ["blockchain", "trie"])

@@ -35,9 +35,13 @@ class JsonRpc(Protocol):
 
 @dataclass
 class Load:
-    """Sends transactions to a node and remembers what was sent."""
+    """Sends transactions to a node and remembers what was sent.
+
+    With `dynamic_fees` every second account names its fees as EIP-1559 does; only a chain with london takes that.
+    """
 
     node: JsonRpc
+    dynamic_fees: bool = False
     kinds: Counter[str] = field(default_factory=Counter)
     hashes: list[str] = field(default_factory=list)
     contracts: list[str] = field(default_factory=list)
@@ -52,12 +56,15 @@ class Load:
         account = self._senders[sender]
         transaction: dict[str, Any] = {
             "nonce": self._nonces[sender],
-            "gasPrice": GAS_PRICE + sender,
             "gas": gas,
             "value": value,
             "data": data,
             "chainId": CHAIN_ID,
         }
+        if self.dynamic_fees and sender % 2:
+            transaction |= {"type": 2, "maxFeePerGas": 2 * GAS_PRICE, "maxPriorityFeePerGas": GAS_PRICE // 100 + sender}
+        else:
+            transaction["gasPrice"] = GAS_PRICE + sender
         if to is not None:
             transaction["to"] = to
         signed = account.sign_transaction(transaction)

@@ -1,0 +1,161 @@
+"""The Go client is killed while it writes a block: this program goes back to the last whole block and seals on, and so
+does the Go client after it, in the same directory.
+
+Needs the binary of v0.6.3, which writes the records of a block one by one (§4.4).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+from tests.crash.network import seeded
+from tests.interop.go_node import GoNode
+from tests.interop.kinds import KINDS, new_chain
+from tests.node.running import RunningNode
+from tests.store.independent_reader import Stored, stored
+
+from demonstration.load import ACCOUNTS, Load
+
+if TYPE_CHECKING:
+    import random
+    from pathlib import Path
+
+pytestmark = pytest.mark.interop
+
+KIND = KINDS[0]
+ROUNDS = int(os.environ.get("POLYGON_EDGE_GO_KILL_ROUNDS", "20"))
+LONGEST_WRITING_SECONDS = 0.001
+"""How long the Go client takes for the records of a block, on a machine with little else to do."""
+
+RECORDS_OF_EMPTY_BLOCK = 7
+"""Body, header, head hash, head number, canonical hash, total difficulty, receipts."""
+
+RECEIVER = "0x" + "42" * 20
+REPAIRED = "the head was left half-written"
+_NEW_BLOCK = re.compile(r"new block: number=(\d+)")
+_HEAD = re.compile(r"node: head: number=(\d+) ")
+
+
+def journal(blockchain: Path) -> Path:
+    """The file that the next record goes to."""
+    return max(blockchain.glob("*.log"))
+
+
+class Kill(Protocol):
+    """Ends a Go node while, or about when, it writes its next block into a block database."""
+
+    def __call__(self, node: GoNode, blockchain: Path) -> None: ...
+
+
+def kill_before(record: int) -> Kill:
+    """A kill just before that record of a block is written, counted from 1: a tracer stops the system call."""
+
+    def kill(node: GoNode, blockchain: Path) -> None:
+        words = ["strace", "-f", "-qq", "-o", os.devnull, "-P", str(journal(blockchain))]
+        words += ["-e", "trace=write", "-e", f"inject=write:signal=SIGKILL:when={record}", "-p", str(node.process.pid)]
+        subprocess.run(words, check=False, capture_output=True, timeout=30)
+        node.process.wait(timeout=10)
+
+    return kill
+
+
+def kill_at_random(chance: random.Random) -> Kill:
+    """A kill at some moment after the first record of a block, before or after the last."""
+
+    def kill(node: GoNode, blockchain: Path) -> None:
+        file = journal(blockchain)
+        size = file.stat().st_size
+        deadline = time.monotonic() + 30
+        while file.stat().st_size == size:
+            assert time.monotonic() < deadline, "no block"
+        moment = time.perf_counter() + chance.uniform(0, LONGEST_WRITING_SECONDS)
+        while time.perf_counter() < moment:
+            pass
+        node.kill()
+
+    return kill
+
+
+def whole_head(left: Stored) -> int:
+    """The number of the last block that has all of its records, one of which is that something points at it."""
+    records = left.blockchain
+    number = left.head
+    while True:
+        block_hash = records.get(b"c" + number.to_bytes(8, "big"))
+        prefixes = "hd" if number == 0 else "hbdr"
+        if block_hash is not None and all(prefix.encode() + block_hash in records for prefix in prefixes):
+            return number
+        number -= 1
+
+
+class Killed:
+    """One data directory, in which Go nodes are killed and ours go on; counts what was found."""
+
+    def __init__(self, go_client: str, folder: Path) -> None:
+        self._go_client, self._folder = go_client, folder
+        self._chain = new_chain(KIND, go_client, folder)
+        self.kills = self.halves = self.blocks = 0
+
+    def go_on(self, kill: Kill, *, transactions: int) -> None:
+        """Let a Go node seal, kill it at its next block, and hold our start against what it left."""
+        self.kills += 1
+        blockchain = self._chain.data_dir / "blockchain"
+        with self.theirs() as node:
+            node.wait_for_height(self.blocks + 1)
+            load = Load(node)
+            for number in range(transactions):
+                load.send("transfer", number % ACCOUNTS, RECEIVER, value=1, gas=21_000)
+            kill(node, blockchain)
+            written = max(int(found) for found in _NEW_BLOCK.findall(node.messages))
+        left = stored(shutil.copytree(self._chain.data_dir, self._folder / f"left-{self.kills}"))
+        whole = whole_head(left)
+        # The head hash is written before the head number.
+        is_half = whole < left.head or left.blockchain[b"ohash"] != left.blockchain[b"c" + whole.to_bytes(8, "big")]
+        self.halves += is_half
+        assert written <= whole <= left.head <= whole + 1
+        with RunningNode(self._chain.data_dir, self._chain.genesis, *KIND.flags) as ours:
+            found = _HEAD.search(ours.messages)
+            assert found is not None
+            assert int(found[1]) == whole
+            assert (REPAIRED in ours.messages) is is_half
+            ours.wait_for_height(whole + 1)
+            self.blocks = ours.height
+            assert ours.stop() == 0
+
+    def theirs(self) -> GoNode:
+        """A Go node on the directory."""
+        log = self._folder / f"go-{self.kills}.log"
+        return GoNode(self._go_client, self._chain.data_dir, self._chain.genesis, log, flags=KIND.flags)
+
+    def close(self) -> None:
+        """Have a Go node start on what is there at the end, and seal on."""
+        with self.theirs() as node:
+            node.wait_for_height(self.blocks + 1)
+        print(f"{self.kills} kills, {self.blocks} blocks; {self.halves} heads were half-written, and were given up")
+
+
+def test_a_block_is_given_up_where_one_of_its_records_is_missing_and_no_other(go_client: str, tmp_path: Path) -> None:
+    if shutil.which("strace") is None:
+        pytest.skip("no strace, which kills before a record that is chosen")
+    killed = Killed(go_client, tmp_path)
+    for record in range(1, RECORDS_OF_EMPTY_BLOCK + 1):
+        killed.go_on(kill_before(record), transactions=0)
+    # Body and header are in the block already when the first pointer names it.
+    assert killed.halves == RECORDS_OF_EMPTY_BLOCK - 3
+    for record in range(1, RECORDS_OF_EMPTY_BLOCK + ACCOUNTS + 1, 3):
+        killed.go_on(kill_before(record), transactions=ACCOUNTS)
+    killed.close()
+
+
+def test_a_kill_at_any_moment_costs_no_block_that_was_whole(go_client: str, tmp_path: Path) -> None:
+    kill = kill_at_random(seeded("kills of a Go node"))
+    killed = Killed(go_client, tmp_path)
+    for _ in range(ROUNDS):
+        killed.go_on(kill, transactions=ACCOUNTS)
+    killed.close()
