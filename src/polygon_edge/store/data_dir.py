@@ -8,12 +8,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from polygon_edge import disk
+from polygon_edge.disk import reporting_full_disk, sync_folder
 from polygon_edge.errors import DataDirectoryError, DiskFullError
-from polygon_edge.store.durable import reporting_full_disk, sync_folder, write_durably
+from polygon_edge.store.durable import write_durably
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -150,10 +151,7 @@ class DataDirectory:
 
     def free_bytes(self) -> int:
         """Bytes free on the file system of this directory, or of where it will be created."""
-        existing = self.path.absolute()
-        while not existing.exists():
-            existing = existing.parent
-        return shutil.disk_usage(existing).free
+        return disk.free_bytes(self.path)
 
     def require_free(self, needed: int) -> None:
         """Raise DiskFullError when fewer than `needed` bytes are free."""

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
-import shutil
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
-from polygon_edge.errors import DiskFullError
+from polygon_edge.disk import reporting_full_disk, sync_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 GO_FILE_MODE = 0o777
@@ -76,23 +73,3 @@ def _publish(part: Path, file: Path) -> None:
         except BaseException:
             file.unlink()
             raise
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def reporting_full_disk(path: Path) -> Iterator[None]:
-    """Turn "no space left", also by quota or by limit, into DiskFullError for `path`."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise DiskFullError(str(path), None, shutil.disk_usage(path.parent).free) from error
-        raise
