@@ -299,6 +299,7 @@ def _say_goodbye(watchdog: threading.Timer) -> None:
     caught = caught_signal()
     if caught is None:
         return
+    logger.info("%s: stopping", caught.name)
     text = f"\n[SIGNAL] Caught signal: {_SIGNAL_WORDS[caught.name]}\nGracefully shutting down client..."
     # Whoever read the output may be gone, or its disk full: the stop goes on.
     with contextlib.suppress(OSError):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from polygon_edge import _core
+from polygon_edge.chain.address import checksum_address
 from polygon_edge.chain.validator import address_of, bls_public_key_of
 from polygon_edge.consensus.block_time import next_gas_limit, next_timestamp
 from polygon_edge.errors import StoppedBySignalError
@@ -99,7 +100,11 @@ class Sealer:
 
     def _work(self) -> None:
         try:
+            is_said = False
             while not self._stop.is_set() and self._may_seal():
+                if not is_said:
+                    self._say_alone()
+                    is_said = True
                 self.seal_next()
         except StoppedBySignalError:
             pass
@@ -115,16 +120,18 @@ class Sealer:
             return False
         own = [validator for validator in validators if address_of(validator) == self._key.address]
         if not own:
+            among = "the validator" if len(validators) == 1 else f"among the {len(validators)} validators"
             logger.info(
-                "not sealing: 0x%s is not among the %d validators of block %d; blocks come by restore only",
-                self._key.address.hex(),
-                len(validators),
+                "not sealing: %s is not %s of block %d; blocks come by restore only",
+                checksum_address(self._key.address),
+                among,
                 number,
             )
             return False
         public_key = bls_public_key_of(own[0])
         if public_key is not None and (self._bls_key is None or self._bls_key.public_key != public_key):
-            logger.warning("not sealing: the BLS key is not that of validator 0x%s", self._key.address.hex())
+            validator = checksum_address(self._key.address)
+            logger.warning("not sealing: the BLS key is not the one that validator %s has on this chain", validator)
             return False
         if len(validators) > 1:
             logger.warning(
@@ -134,6 +141,15 @@ class Sealer:
             )
             return False
         return True
+
+    def _say_alone(self) -> None:
+        seconds = self._rules.block_time_seconds
+        logger.info(
+            "sealing alone: %s is the only validator of block %d; a block every %s",
+            checksum_address(self._key.address),
+            self._chain.tip[0] + 1,
+            "second" if seconds == 1 else f"{seconds} s",
+        )
 
     def seal_next(self) -> None:
         """Build, seal and append the block after the head, at its time; returns early when asked to stop."""

@@ -12,13 +12,13 @@ from polygon_edge.disk import reporting_full_disk, sync_folder
 if TYPE_CHECKING:
     from pathlib import Path
 
-GO_FILE_MODE = 0o777
-"""What v0.6.x asks for; the umask takes its part (§8)."""
+FILE_MODE = 0o666
+"""For a file without secrets: the umask takes its part, as with v0.6.x; nobody has to execute it (§3.7, §8)."""
 
 _NO_HARD_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 
 
-def write_durably(file: Path, content: bytes, mode: int = GO_FILE_MODE) -> None:
+def write_durably(file: Path, content: bytes, mode: int = FILE_MODE) -> None:
     """Replace `file` by `content`: written beside it, synced, renamed, folder synced.
 
     Raises DiskFullError and OSError; `file` is then unchanged.
