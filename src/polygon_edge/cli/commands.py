@@ -15,8 +15,11 @@ from polygon_edge.cli.server import server
 from polygon_edge.cli.status import status
 from polygon_edge.cli.version import version
 
+NOT_YET = ("ibft", "monitor", "peers", "txpool", "whitelist")
+"""Commands of the Go client that need what this version does not have: peers, or services of a node."""
 
-@click.group(cls=EdgeGroup, context_settings={"help_option_names": ["-h", "--help"]})
+
+@click.group(cls=EdgeGroup, not_yet=NOT_YET, context_settings={"help_option_names": ["-h", "--help"]})
 def root() -> None:
     """A node for Polygon Edge networks: what the archived Go client wrote is checked, restored and continued."""
 

@@ -106,7 +106,7 @@ def _genesis(file: Path, generation: Generation | None) -> Genesis:
         raise _refused(str(error)) from error
 
 
-@click.command(cls=EdgeCommand, short_help="Start the node.")
+@click.command(cls=EdgeCommand, not_yet=("export",), short_help="Start the node.")
 @click.option(
     "--chain", type=click.Path(path_type=Path), default="./genesis.json", show_default=True, help="Genesis file."
 )
