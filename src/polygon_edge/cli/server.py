@@ -123,7 +123,10 @@ def _genesis(file: Path, generation: Generation | None) -> Genesis:
     "--libp2p", default="127.0.0.1:1478", show_default=True, help="Address for peers (named in status; no peers yet)."
 )
 @click.option(
-    "--restore", default="", metavar="FILE", help="Archive to import before anything else; repeating it is harmless."
+    "--restore",
+    default="",
+    metavar="FILE",
+    help="Archive to import before anything is sealed, or -; repeating it is harmless.",
 )
 @click.option(
     "--abandon-restore",
