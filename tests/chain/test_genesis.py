@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from polygon_edge.chain.engine import ForkEntry
-from polygon_edge.chain.genesis import Generation, Genesis, load_genesis, parse_genesis
+from polygon_edge.chain.generation import Generation
+from polygon_edge.chain.genesis import Genesis, load_genesis, parse_genesis
 from polygon_edge.errors import GenesisError
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from polygon_edge.chain import rlp
-from polygon_edge.chain.genesis import Generation, Genesis, load_genesis, parse_genesis
+from polygon_edge.chain.generation import Generation
+from polygon_edge.chain.genesis import Genesis, load_genesis, parse_genesis
 from polygon_edge.chain.genesis_block import genesis_block
 from polygon_edge.chain.rlp import Item
 from polygon_edge.chain.rules import initial_validators, refuse_unsupported, rules_of

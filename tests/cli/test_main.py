@@ -103,8 +103,19 @@ def test_help_is_a_success_on_standard_output(words: list[str], command: Command
 
 def test_help_names_every_command(command: Command) -> None:
     shown = command("--help").output
-    assert {"restore", "version"} <= commands.root.commands.keys()
-    assert all(f"\n  {name} " in shown for name in commands.root.commands)
+    names = commands.root.list_commands(click.Context(commands.root))
+    assert {"restore", "version"} <= set(names)
+    assert all(f"\n  {name} " in shown for name in names)
+
+
+def test_a_command_is_read_without_what_the_others_need() -> None:
+    program = (
+        "import sys; from polygon_edge.cli.main import main; ended = main(['backup', '--help'])\n"
+        "assert ended == 0 and 'grpc' in sys.modules, ended\n"
+        "print(sorted({'uvicorn', 'starlette', 'rich', 'polygon_edge.node'} & sys.modules.keys()))"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stdout.endswith("[]\n")
 
 
 @pytest.mark.parametrize("words", [[], ["--json"]])

@@ -62,7 +62,9 @@ def options_of(words: str) -> list[click.Option]:
     command: click.Command = root
     for word in words.split():
         assert isinstance(command, click.Group)
-        command = command.commands[word]
+        below = command.get_command(click.Context(command), word)
+        assert below is not None
+        command = below
     return [option for option in command.params if isinstance(option, click.Option)]
 
 

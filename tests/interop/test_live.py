@@ -61,6 +61,8 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> Sealed:
     chain = fresh_chain(folder)
     with RunningNode(chain.data_dir, chain.genesis, "--block-time", "1") as node:
         grow(node, rounds=8)
+        # The ranges below end well inside, however few blocks the transactions needed.
+        node.wait_for_height(8)
         archive = backup(node.grpc, folder / "full.dat")
         _, height = ends(folder / "full.dat")
         found = blocks(node, height)

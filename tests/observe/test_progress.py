@@ -4,7 +4,9 @@ import logging
 import pytest
 from rich.console import Console
 
-from polygon_edge.observe.progress import BarProgress, LogProgress, Progress, Tally, show_progress
+from polygon_edge.observe.progress import LogProgress, Progress, show_progress
+from polygon_edge.observe.tally import Tally
+from polygon_edge.observe.terminal import BarProgress
 
 
 class ManualClock:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from polygon_edge.cli.commands import root
+from polygon_edge.cli.secrets import secrets
 from polygon_edge.keys.local import LocalKeys, Secret
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def test_page_26_keys_are_their_owners_alone(node: Path) -> None:
 
 
 def test_page_26_no_command_prints_a_private_key(node: Path, command: Command) -> None:
-    assert {"init", "output"} <= root.commands["secrets"].commands.keys()  # type: ignore[attr-defined] # a group
+    assert {"init", "output"} <= secrets.commands.keys()
     printed = ""
     for words in (
         ("output", "--data-dir", node),

@@ -10,7 +10,8 @@ import pytest
 import rlp
 
 from polygon_edge import _core
-from polygon_edge.chain.genesis import Generation, load_genesis, parse_genesis
+from polygon_edge.chain.generation import Generation
+from polygon_edge.chain.genesis import load_genesis, parse_genesis
 from polygon_edge.chain.rules import rules_of
 from polygon_edge.errors import DataDirectoryError, GenesisError
 from polygon_edge.store.start import start_chain

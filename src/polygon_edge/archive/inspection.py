@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from polygon_edge import _core
 from polygon_edge.archive.info import ArchiveInfo, BrokenLink, End, HashRule, Misplaced, ValidatorType
 from polygon_edge.archive.lineage import MOST_PAIRS_TRIED, TYPES, Types, hash_by, types_that_give
-from polygon_edge.chain.genesis import Generation
+from polygon_edge.chain.generation import Generation
 from polygon_edge.chain.genesis_block import genesis_block
 from polygon_edge.chain.rules import rules_of
 from polygon_edge.chain.schedule import schedule_of

@@ -7,13 +7,13 @@ Reads and checks the file; does not compute the genesis state or hash (Rust does
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from polygon_edge.chain.access_lists import G2_KIND, KINDS, parse_access_lists
 from polygon_edge.chain.document import Value, fixed_bytes
 from polygon_edge.chain.engine import engine_value, parse_engine
+from polygon_edge.chain.generation import Generation
 from polygon_edge.errors import GenesisError
 
 if TYPE_CHECKING:
@@ -29,16 +29,6 @@ G1_FORK_NAMES = ("homestead", "byzantium", "constantinople", "petersburg", "ista
 G2_FORK_NAMES = (*G1_FORK_NAMES, "london")
 G3_FORK_NAMES = (*G1_FORK_NAMES, "london", "londonfix", "quorumcalcalignment", "txHashWithType")
 _ZERO_HASH = bytes(32)
-
-
-class Generation(Enum):
-    """The three readings of blocks and genesis files (§0); no genesis file asks for G2, the operator has to."""
-
-    G1 = "G1"
-    G2 = "G2"
-    G3 = "G3"
-
-
 _ACCESS_LISTS = {Generation.G2: (G2_KIND,), Generation.G3: KINDS}
 
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from polygon_edge.chain.engine import Engine, ForkEntry
-    from polygon_edge.chain.genesis import Generation, Genesis
+    from polygon_edge.chain.generation import Generation
+    from polygon_edge.chain.genesis import Genesis
     from polygon_edge.chain.validator import ValidatorSet
 
 ENGINES = ("ibft", "dev", "dummy")

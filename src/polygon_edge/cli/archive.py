@@ -11,7 +11,8 @@ import click
 from polygon_edge.archive.info import ArchiveInfo, End
 from polygon_edge.archive.inspection import MOST_FAULTS_LISTED, inspect
 from polygon_edge.archive.opening import open_archive
-from polygon_edge.chain.genesis import Generation, load_genesis
+from polygon_edge.chain.generation import Generation
+from polygon_edge.chain.genesis import load_genesis
 from polygon_edge.cli.flags import generation_option
 from polygon_edge.cli.output import JSON_OPTION, json_requested
 from polygon_edge.cli.stop import stop_requested

@@ -117,7 +117,7 @@ class EdgeGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command below that `args` begin with; raises click.UsageError."""
-        if args[0] in self._not_yet and args[0] not in self.commands:
+        if args[0] in self._not_yet and self.get_command(ctx, args[0]) is None:
             raise _not_in_this_version(ctx, args[0])
         return super().resolve_command(ctx, args)
 

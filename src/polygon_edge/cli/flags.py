@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from polygon_edge.chain.genesis import Generation
+from polygon_edge.chain.generation import Generation
 
 if TYPE_CHECKING:
     from collections.abc import Callable

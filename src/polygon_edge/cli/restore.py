@@ -10,7 +10,8 @@ import click
 
 from polygon_edge import _core
 from polygon_edge.archive.opening import open_archive
-from polygon_edge.chain.genesis import Generation, load_genesis
+from polygon_edge.chain.generation import Generation
+from polygon_edge.chain.genesis import load_genesis
 from polygon_edge.chain.rules import refuse_unsupported
 from polygon_edge.cli.flags import Height, generation_option
 from polygon_edge.cli.output import JSON_OPTION, json_requested

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 import click
 
-from polygon_edge.chain.genesis import Generation, load_genesis
+from polygon_edge.chain.generation import Generation
+from polygon_edge.chain.genesis import load_genesis
 from polygon_edge.chain.json_text import json_text
 from polygon_edge.chain.rules import refuse_unsupported
 from polygon_edge.cli.edge_command import FAILURE_EXIT_CODE, EdgeCommand, exclude_flags, is_set

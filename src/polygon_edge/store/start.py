@@ -9,7 +9,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from polygon_edge.chain.genesis import Generation
+from polygon_edge.chain.generation import Generation
 from polygon_edge.chain.genesis_block import core_rules, genesis_block
 from polygon_edge.errors import DataDirectoryError, GenesisError
 
