@@ -18,12 +18,13 @@ STORE = "Store: knows nothing of archives"
 # What each module of a lawful package imports: always from below.
 LAWFUL = {
     "errors": "",
+    "disk": "from polygon_edge import errors",
     "observe": "from polygon_edge import errors",
     "chain": "from polygon_edge import errors, observe",
     "source": "from polygon_edge import chain",
-    "store": "from polygon_edge import chain, source",
+    "store": "from polygon_edge import chain, disk, source",
     "consensus": "from polygon_edge import store",
-    "archive": "from polygon_edge import errors, source",
+    "archive": "from polygon_edge import disk, errors, source",
     "execution": "from polygon_edge import consensus, store",
     "restore": "from polygon_edge import archive, execution",
     "cli": "from polygon_edge import restore",
@@ -72,6 +73,7 @@ def test_a_lawful_package_keeps_all_contracts(tmp_path: Path) -> None:
         # Through ground everything reaches everything, so the narrower contracts fall with it.
         pytest.param("errors", "cli", {LAYERS, ARCHIVE, STORE}, id="ground imports the top"),
         pytest.param("chain", "store", {LAYERS, ARCHIVE}, id="chain imports a database"),
+        pytest.param("disk", "observe", {LAYERS}, id="ground imports its sibling"),
         pytest.param("execution", "archive", {LAYERS}, id="skill imports its sibling"),
         pytest.param("archive", "store", {ARCHIVE}, id="archive imports the database"),
         pytest.param("archive", "consensus", {ARCHIVE}, id="archive imports consensus"),

@@ -16,8 +16,9 @@ from polygon_edge import _core
 from polygon_edge.archive.flat import Metadata, encode_metadata
 from polygon_edge.archive.info import HashRule
 from polygon_edge.archive.lineage import Lineage, LineageError, split_records
-from polygon_edge.archive.part import ArchivePart, free_bytes, refuse_existing
+from polygon_edge.archive.part import ArchivePart, refuse_existing
 from polygon_edge.chain.rlp import RlpError
+from polygon_edge.disk import free_bytes
 from polygon_edge.errors import DiskFullError, SourceEndedError, SourceError, StoppedBySignalError, UsageError
 
 if TYPE_CHECKING:

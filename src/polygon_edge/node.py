@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from polygon_edge import _core
-from polygon_edge.archive.opening import open_archive
+from polygon_edge.archive.opening import NamedArchive
 from polygon_edge.chain.address import checksum_address
 from polygon_edge.chain.genesis_block import core_rules
 from polygon_edge.chain.intrinsic_gas import intrinsic_gas
@@ -32,14 +32,13 @@ from polygon_edge.keys.local import LocalKeys
 from polygon_edge.observe.progress import show_progress
 from polygon_edge.operator.server import OperatorServer
 from polygon_edge.restore import Restore
-from polygon_edge.store.data_dir import DataDirectory, has_database
+from polygon_edge.store.data_dir import DataDirectory
 from polygon_edge.store.head_state import HeadState
 from polygon_edge.store.start import start_chain
 from polygon_edge.txpool.pool import PoolLimits, TransactionPool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
-    from pathlib import Path
 
     from polygon_edge.chain.genesis import Genesis
     from polygon_edge.chain.rules import Rules
@@ -133,26 +132,41 @@ class Node:
     def run(self) -> None:
         """Start, serve until `stop` is set, and stop: doors, pool, consensus, databases.
 
-        Raises what a start may: GenesisError, DataDirectoryError, DiskFullError, ListenError; what a restore may,
-        StoppedBySignalError when it was stopped inside one; and the error that ended sealing.
+        Raises what a start may: ArchiveError before anything is made, GenesisError, DataDirectoryError, DiskFullError,
+        ListenError; what a restore may, StoppedBySignalError when it was stopped inside one; and the error that ended
+        sealing.
         """
+        logger.info("polygon-edge %s", self._version)
         logger.info("data directory: %s", self._config.data_dir.absolute())
-        self._directory.create()
-        keys = LocalKeys(self._config.data_dir)
-        network_key = keys.network_key(create=True)
-        if has_database(self._directory.trie) and not has_database(self._directory.blockchain):
-            logger.warning(
-                "%s has a world state but no blocks: the chain begins anew at its genesis block", self._config.data_dir
-            )
-        with self._databases() as chain:
-            start_chain(chain, self._rules, self._genesis)
+        with contextlib.ExitStack() as stack:
+            archive: NamedArchive | None = None
+            if self._config.restore is not None:
+                archive = stack.enter_context(NamedArchive(str(self._config.restore), self._stop))
+                archive.check_file()
+            self._directory.create()
+            keys = LocalKeys(self._config.data_dir)
+            network_key = keys.network_key(create=True)
+            self._directory.warn_of_lost_blocks()
+            chain = stack.enter_context(self._databases())
+            block = start_chain(chain, self._rules, self._genesis)
+            self._say_chain(block.hash)
             number, block_hash, _ = chain.tip
             logger.info("head: number=%d hash=0x%s", number, block_hash.hex())
             key = keys.validator_key(create=True)
             logger.info("validator address: %s", checksum_address(key.address))
             logger.info("node id: %s", node_id(network_key))
             bls_key = keys.bls_key(create=True) if self._rules.schedule.has_bls else None
-            asyncio.run(self._serve(chain, SealingKeys(key, bls_key), node_id(network_key)))
+            asyncio.run(self._serve(chain, SealingKeys(key, bls_key), node_id(network_key), archive))
+
+    def _say_chain(self, genesis_hash: bytes) -> None:
+        rules = self._rules
+        logger.info(
+            "chain: id=%d genesis=0x%s generation=%s engine=%s",
+            rules.chain_id,
+            genesis_hash.hex(),
+            rules.generation.value,
+            rules.engine,
+        )
 
     @contextlib.contextmanager
     def _databases(self) -> Iterator[_core.Chain]:
@@ -165,14 +179,14 @@ class Node:
                 chain.close()
                 logger.info("databases flushed and closed, locks released")
 
-    async def _serve(self, chain: _core.Chain, keys: SealingKeys, identity: str) -> None:
+    async def _serve(self, chain: _core.Chain, keys: SealingKeys, identity: str, archive: NamedArchive | None) -> None:
         pool = self._pool(chain)
         sealing: Sealing | None = None
         try:
             async with self._doors(chain, pool, identity):
                 try:
-                    if self._config.restore is not None:
-                        await asyncio.to_thread(self._restore, chain, self._config.restore)
+                    if archive is not None:
+                        await asyncio.to_thread(self._restore, chain, archive)
                     sealing = await asyncio.to_thread(self._start_sealing, chain, keys, pool)
                     await self._until_stopped(sealing)
                 finally:
@@ -272,10 +286,10 @@ class Node:
             intrinsic_gas=least_gas,
         )
 
-    def _restore(self, chain: _core.Chain, archive: Path) -> None:
+    def _restore(self, chain: _core.Chain, archive: NamedArchive) -> None:
         """Import the archive before anything seals (§3.3); runs in a thread of its own."""
         with contextlib.ExitStack() as stack:
-            source = stack.enter_context(open_archive(str(archive), self._stop))
+            source = stack.enter_context(archive).read()
             head = chain.tip[0]
             missing = source.metadata.height - head
             shown = stack.enter_context(show_progress("restore", missing if missing > 0 else None))
@@ -296,9 +310,9 @@ class Node:
             finally:
                 self._sync = None
         if report.blocks:
-            logger.info("restored blocks %s to %s from %s", report.first, report.last, archive)
+            logger.info("restored blocks %s to %s from %s", report.first, report.last, source.name)
         else:
-            logger.info("nothing to restore: the data directory has the blocks of %s already", archive)
+            logger.info("nothing to restore: the data directory has the blocks of %s already", source.name)
         logger.info("head: number=%d hash=0x%s", report.head, report.head_hash.hex())
 
     def _may_seal(self) -> bool:

@@ -140,3 +140,25 @@ def test_every_failure_ends_with_1_and_a_signal_with_130(
     assert (plain.exit_code, plain.output, plain.errors) == (exit_code, "", f"{error}\n")
     document = command("fail", "--json")
     assert (document.exit_code, document.output, document.error) == (exit_code, "", {"error": str(error)})
+
+
+@pytest.mark.parametrize(
+    "words", [["peers", "list"], ["txpool", "status", "--grpc-address", "a"], ["monitor"], ["whitelist", "--help"]]
+)
+def test_a_command_that_only_the_go_client_has_is_refused_by_name(words: list[str], command: Command) -> None:
+    problem = f"polygon-edge {words[0]} is not in this version yet"
+    ended = command(*words)
+    assert (ended.exit_code, ended.output) == (1, "")
+    assert ended.errors.startswith(f"Error: {problem}\nUsage: polygon-edge ")
+    assert ended.errors.endswith(f"\n{problem}\n")
+    in_json = command(*words, "--json")
+    assert (in_json.exit_code, in_json.output, in_json.error) == (1, "", {"error": problem})
+
+
+def test_a_command_that_was_added_is_no_longer_refused(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    @click.command(cls=EdgeCommand)
+    def peers() -> None:
+        click.echo("none")
+
+    monkeypatch.setitem(commands.root.commands, "peers", peers)
+    assert command("peers").output == "none\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -43,6 +44,18 @@ def test_the_document_is_the_only_line_of_standard_output(
     again = command("restore", good, "--data-dir", tmp_path / "node", "--chain", poa.genesis, "--json")
     assert (again.document["from"], again.document["to"], again.document["blocks"]) == (None, None, 0)
     assert all(again.document[key] == ended.document[key] for key in ("head", "head_hash", "state_root"))
+
+
+def test_a_directory_that_lost_its_blocks_is_restored_with_a_warning(
+    good: Path, poa: Network, command: Command, tmp_path: Path
+) -> None:
+    words = ("restore", good, "--data-dir", tmp_path / "node", "--chain", poa.genesis)
+    assert "but no blocks" not in command(*words).errors
+    shutil.rmtree(tmp_path / "node" / "blockchain")
+    ended = command(*words)
+    assert ended.exit_code == 0
+    assert f"{tmp_path / 'node'} has a world state but no blocks" in ended.errors
+    assert ended.output.startswith(f"restored blocks 1 to {HEAD}: ")
 
 
 def test_the_text_says_what_was_done(good: Path, poa: Network, command: Command, tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def test_addresses_have_the_case_of_eip_55(text: str) -> None:
     assert checksum_address(bytes.fromhex(text[2:]), keccak) == text
 
 
-def test_files_are_saved_with_the_mode_of_go_and_loaded_again(tmp_path: Path) -> None:
+def test_files_are_saved_for_everyone_to_read_and_nobody_to_execute_and_loaded_again(tmp_path: Path) -> None:
     state = SnapshotState((Snapshot(3, bytes(32), (Ballot(A, C, False),), (A, B)),), 9)
     before = os.umask(0o022)
     try:
@@ -156,7 +156,7 @@ def test_files_are_saved_with_the_mode_of_go_and_loaded_again(tmp_path: Path) ->
         os.umask(before)
     assert load_state(tmp_path) == state
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["metadata", "snapshots"]
-    assert {stat.S_IMODE(entry.stat().st_mode) for entry in tmp_path.iterdir()} == {0o755}
+    assert {stat.S_IMODE(entry.stat().st_mode) for entry in tmp_path.iterdir()} == {0o644}
 
 
 @pytest.mark.parametrize("missing", ["metadata", "snapshots"])

@@ -370,7 +370,7 @@ def test_a_key_that_is_no_validator_does_not_seal_and_says_so(bench: Bench, capl
     with caplog.at_level(logging.INFO, logger="polygon_edge"):
         bench.run(sealer)
     assert (sealer.error, bench.chain.tip[0]) == (None, 0)
-    assert f"not sealing: 0x{OTHER.address.hex()} is not among the 1 validators of block 1" in caplog.text
+    assert f"not sealing: {checksum_address(OTHER.address)} is not the validator of block 1;" in caplog.text
 
 
 def test_one_of_several_validators_does_not_seal_alone(chain: _core.Chain, caplog: pytest.LogCaptureFixture) -> None:

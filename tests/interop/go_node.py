@@ -51,7 +51,6 @@ class GoNode:
             f"127.0.0.1:{rpc}",
             "--libp2p",
             f"127.0.0.1:{peers}",
-            *flags,
         ]
         if archive is not None:
             words += ["--restore", archive]

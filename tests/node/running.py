@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
@@ -14,7 +15,6 @@ from tests.program import COMMAND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
 PATIENCE_SECONDS = 60.0
 _LISTENING = re.compile(r"(gRPC|JSON-RPC) server listening on (\S+)")
@@ -25,7 +25,7 @@ class RunningNode:
     """`polygon-edge server` in a process of its own; leaving the `with` block ends it, by SIGKILL if it still runs.
 
     `log` holds what it writes to standard error, from this start on. Standard output goes into a file beside it, or to
-    the descriptor `output`, which is closed here.
+    the descriptor `output`, which is closed here. Standard input is the file `input`, or empty.
     """
 
     def __init__(
@@ -36,6 +36,7 @@ class RunningNode:
         log: Path | None = None,
         wait: bool = True,
         output: int | None = None,
+        input: Path | None = None,
     ) -> None:
         self._rpc_url: str | None = None
         self.data_dir = data_dir
@@ -43,10 +44,15 @@ class RunningNode:
         self.log = log or data_dir.with_name(data_dir.name + ".log")
         self._output = self.log.with_suffix(".out")
         self._client = httpx.Client(timeout=30)
-        with self.log.open("wb") as errors, self._output.open("wb") if output is None else open(output, "wb") as out:
+        with (
+            self.log.open("wb") as errors,
+            self._output.open("wb") if output is None else open(output, "wb") as out,
+            (input or Path(os.devnull)).open("rb") as given,
+        ):
             self.process = subprocess.Popen(
                 self.words(flags),
                 cwd=self.cwd,
+                stdin=given,
                 stdout=out,
                 stderr=errors,
                 start_new_session=True,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # In the order in which they are found.
 WRONG = [
+    (("export",), "server export is not in this version yet"),
     (("--config", "x.yaml"), "--config is not supported yet: give flags"),
     (("--block-gas-target", "many"), "--block-gas-target: "),
     (("--secrets-config", "x.json"), "--secrets-config is not supported yet"),

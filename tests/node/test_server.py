@@ -12,6 +12,7 @@ import socket
 import stat
 import subprocess
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,10 @@ from tests.crash.network import head_of
 from tests.node.running import RunningNode, run
 from tests.program import COMMAND
 
-from demonstration.load import Load, accounts
+from polygon_edge import _core
+from polygon_edge.chain.address import checksum_address
+
+from demonstration.load import CHAIN_ID, Load, accounts
 
 if TYPE_CHECKING:
     from tests.node.chain import FreshChain
@@ -73,13 +77,16 @@ def test_the_first_start_makes_folders_and_keys_and_tells_each_step_in_order(new
         assert node.stop() == 0
     lines_in_order(
         node.messages,
+        "polygon-edge ",
         "data directory: ",
+        f"chain: id={CHAIN_ID} genesis=0x",
         "head: number=0 hash=0x",
         "validator address: 0x",
         "node id: 16Uiu2HA",
         "gRPC server listening on 127.0.0.1:",
         "JSON-RPC server listening on 127.0.0.1:",
-        "is not among the 1 validators of block 1; blocks come by restore only",
+        "is not the validator of block 1; blocks come by restore only",
+        "SIGINT: stopping",
         "gRPC and JSON-RPC closed",
         "consensus stopped: validators saved at block 0",
         "closing the databases",
@@ -121,6 +128,27 @@ def test_the_gas_limit_moves_to_the_target_of_the_flag(newborn: FreshChain) -> N
     assert limits == [5_242_880, 5_242_880 + 5_120, 5_248_000 + 5_125]
 
 
+def test_a_lone_validator_says_what_it_seals_for_and_which_signal_stopped_it(newborn: FreshChain) -> None:
+    with RunningNode(newborn.data_dir, newborn.genesis, *BLOCK_TIME) as node:
+        node.wait_for_height(1)
+        genesis_hash = node.block_hash(0)
+        assert node.stop(signal.SIGTERM) == 0
+    lines_in_order(
+        node.messages,
+        f"polygon-edge {version('polygon-edge')}",
+        f"data directory: {newborn.data_dir}",
+        f"chain: id={CHAIN_ID} genesis={genesis_hash} generation=G1 engine=ibft",
+        f"head: number=0 hash={genesis_hash}",
+        f"validator address: {newborn.validator}",
+        f"node id: {newborn.node_id}",
+        f"sealing alone: {newborn.validator} is the only validator of block 1; a block every second",
+        "block sealed: number=1 ",
+        "SIGTERM: stopping",
+        CLOSED,
+    )
+    assert node.messages.count("sealing alone") == 1
+
+
 # ---- where it is said ------------------------------------------------------------------------------------------------
 
 
@@ -135,7 +163,7 @@ def test_the_log_goes_into_its_file_which_is_emptied_first(newborn: FreshChain, 
     assert node.messages == ""
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert {"@timestamp", "@level", "@module", "@message"} <= set(lines[0])
-    assert lines[0]["@message"].startswith("data directory: ")
+    assert lines[0]["@message"].startswith("polygon-edge ")
     assert lines[-1]["@message"] == CLOSED
     assert all(line["@module"].startswith("polygon.") for line in lines)
     assert json.loads(node.output)["message"].startswith("\n[SIGNAL] Caught signal: interrupt")
@@ -267,8 +295,9 @@ def test_a_transaction_that_can_no_longer_be_paid_holds_nobody_up(newborn: Fresh
 
 
 def test_another_validators_key_follows_and_does_not_seal(newborn: FreshChain) -> None:
+    other = checksum_address(_core.EcdsaKey(b"\x0b" * 32).address)
     (newborn.data_dir / "consensus" / "validator.key").write_text("0b" * 32)
     with RunningNode(newborn.data_dir, newborn.genesis, *BLOCK_TIME) as node:
-        node.wait_for_line("not sealing: 0x")
+        node.wait_for_line(f"not sealing: {other} is not the validator of block 1")
         assert node.height == 0
         assert node.stop() == 0

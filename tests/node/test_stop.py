@@ -171,10 +171,39 @@ def test_a_stop_before_the_archive_says_its_first_byte_leaves_a_directory_as_new
     assert head_of(data_dir) == 0
 
 
-def test_an_archive_that_is_not_there_ends_the_start(poa: Network, tmp_path: Path) -> None:
-    with RunningNode(tmp_path / "data", poa.genesis, "--restore", str(tmp_path / "none.dat"), wait=False) as node:
+@pytest.mark.parametrize(
+    ("kind", "problem"),
+    [
+        ("nothing", "cannot be read: No such file or directory"),
+        ("a folder", "cannot be read: Is a directory"),
+        ("something else", "byte 0: no metadata"),
+        ("empty", "byte 0: empty file, no metadata"),
+    ],
+)
+def test_an_archive_that_cannot_be_one_ends_the_start_before_anything_is_made(
+    kind: str, problem: str, poa: Network, tmp_path: Path
+) -> None:
+    archive = tmp_path / "a.dat"
+    match kind:
+        case "a folder":
+            archive.mkdir()
+        case "something else":
+            archive.write_bytes(b"text")
+        case "empty":
+            archive.touch()
+    with RunningNode(tmp_path / "data", poa.genesis, "--restore", str(archive), wait=False) as node:
         assert node.process.wait(30) == 1
-    assert "none.dat" in node.messages.splitlines()[-1]
-    assert "no such file or directory" in node.messages.splitlines()[-1].lower()
+    assert node.messages.splitlines()[-1].startswith(f"{archive}: {problem}")
     assert "Traceback" not in node.messages
-    assert CLOSED in node.messages
+    assert "listening" not in node.messages
+    assert not (tmp_path / "data").exists()
+
+
+def test_an_archive_from_standard_input_is_called_that(poa: Network, tmp_path: Path) -> None:
+    archive = poa.archive("full.dat", tmp_path)
+    starts = ("restored blocks 1 to 150 from standard input", "has the blocks of standard input already")
+    for number, said in enumerate(starts):
+        log = tmp_path / f"{number}.log"
+        with RunningNode(tmp_path / "data", poa.genesis, "--restore", "-", log=log, input=archive) as node:
+            node.wait_for_line(said)
+            assert node.stop() == 0

@@ -110,7 +110,27 @@ def test_an_end_by_an_error_is_not_called_finished(caplog: pytest.LogCaptureFixt
 def test_nothing_reported_has_no_head(caplog: pytest.LogCaptureFixture, clock: ManualClock) -> None:
     with LogProgress("restore", 100, clock=clock):
         pass
-    assert messages(caplog) == ["restore finished: 0/100 blocks, 0 transactions, 0 tx/s, 0.0 Mgas/s in 0.0 s"]
+    assert messages(caplog) == ["restore finished: none of 100 blocks in 0.0 s"]
+
+
+@pytest.mark.parametrize(("total", "figures"), [(100, "none of 100 blocks"), (None, "no blocks")])
+def test_work_that_was_stopped_before_its_first_block_has_no_rates(
+    total: int | None, figures: str, caplog: pytest.LogCaptureFixture, clock: ManualClock
+) -> None:
+    shown = LogProgress("backup", total, clock=clock)
+    clock.now += 2
+    with pytest.raises(KeyboardInterrupt), shown:
+        raise KeyboardInterrupt
+    assert messages(caplog) == [f"backup stopped: {figures} in 2.0 s"]
+
+
+def test_a_bar_before_its_first_block_shows_no_rate(clock: ManualClock) -> None:
+    terminal = Terminal()
+    console = Console(file=terminal, force_terminal=True, width=100, color_system=None)
+    with BarProgress("backup", 150, console, clock=clock):
+        clock.now += 2
+    assert "0/150 blocks" in terminal.getvalue()
+    assert "/s" not in terminal.getvalue()
 
 
 def test_the_bar_shows_blocks_and_rate(clock: ManualClock) -> None:

@@ -149,6 +149,29 @@ def test_free_space_is_that_of_the_folder_to_be(tmp_path: Path) -> None:
     assert raised.value.free > 0
 
 
+@pytest.mark.parametrize(
+    ("traces", "found"),
+    [
+        (("trie/CURRENT",), "a world state"),
+        (("trie/CURRENT", "consensus/snapshots"), "a world state"),
+        (("consensus/snapshots",), "the validators of a chain"),
+        (("consensus/validator.key",), None),
+        (("trie/CURRENT", "blockchain/CURRENT", "consensus/snapshots"), None),
+        ((), None),
+    ],
+)
+def test_a_chain_that_has_lost_its_blocks_is_told(
+    traces: tuple[str, ...], found: str | None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    directory = DataDirectory(tmp_path)
+    directory.create()
+    for trace in traces:
+        (tmp_path / trace).touch()
+    directory.warn_of_lost_blocks()
+    said = f"{tmp_path} has {found} but no blocks: the chain begins anew at its genesis block"
+    assert caplog.messages == ([] if found is None else [said])
+
+
 # --- durable writes
 
 

@@ -11,7 +11,6 @@ import errno
 import fcntl
 import logging
 import os
-import shutil
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self, cast
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO, Self, cast
 from polygon_edge.archive.flat import FlatArchive, Metadata, Record, encode_metadata
 from polygon_edge.archive.lineage import Lineage, LineageError, NotABlockError
 from polygon_edge.archive.publication import publish
+from polygon_edge.disk import reporting_full_disk
 from polygon_edge.errors import (
     ArchiveExistsError,
     ArchiveMetadataError,
@@ -26,7 +26,6 @@ from polygon_edge.errors import (
     ArchiveRecordError,
     ArchiveTruncatedError,
     ArchiveWriteError,
-    DiskFullError,
     StoppedBySignalError,
 )
 
@@ -242,11 +241,6 @@ def part_of(out: Path) -> Path:
     return out.with_name(out.name + ".part")
 
 
-def free_bytes(path: Path) -> int:
-    """Bytes free on the file system of the file `path`."""
-    return shutil.disk_usage(path.parent).free
-
-
 def refuse_existing(out: Path, *, is_part_welcome: bool = False) -> None:
     """Raise ArchiveExistsError when `out`, or its part unless that `is_part_welcome`, is there already."""
     if os.path.lexists(out):
@@ -258,14 +252,13 @@ def refuse_existing(out: Path, *, is_part_welcome: bool = False) -> None:
 
 @contextlib.contextmanager
 def _reporting(path: Path, offset: int = 0) -> Iterator[None]:
-    """Turn what the system says about `path` into errors: "no space", also by quota or by limit, is a full disk."""
+    """Turn what the system says about `path` into DiskFullError or ArchiveWriteError; a name that is taken passes."""
     try:
-        yield
+        with reporting_full_disk(path):
+            yield
     except FileExistsError:
         raise
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-            raise DiskFullError(str(path), None, free_bytes(path)) from error
         raise ArchiveWriteError(str(path), offset, error) from error
 
 

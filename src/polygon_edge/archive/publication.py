@@ -7,6 +7,7 @@ import errno
 import os
 from typing import TYPE_CHECKING
 
+from polygon_edge.disk import sync_folder
 from polygon_edge.errors import ArchiveExistsError
 
 if TYPE_CHECKING:
@@ -38,15 +39,6 @@ def publish(part: Path, out: Path) -> None:
         else:
             part.unlink()
     sync_folder(out.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _rename_exclusively(part: Path, out: Path) -> bool:

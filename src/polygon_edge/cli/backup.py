@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=EdgeCommand, short_help="Write the blocks of a running node to an archive.")
-@click.option("--out", default="", help="The archive to write, or - for standard output; it must not exist.")
+@click.option(
+    "--out", default="", help="The archive to write, or - for standard output; it must not exist.  [required]"
+)
 @click.option("--from", "first", default="0", show_default=True, help="First height, decimal or 0x hex.")
 @click.option("--to", "last", default="", help="Last height, included (default: the head).")
 @click.option("--grpc-address", default=DEFAULT_ADDRESS, show_default=True, help="Where the node answers, HOST:PORT.")

@@ -23,6 +23,9 @@ COMMANDS: Final = {
     "version": ("version", "version"),
 }
 
+NOT_YET = ("monitor", "peers", "txpool", "whitelist")
+"""Commands of the Go client that need what this version does not have: peers, or services of a node."""
+
 
 class CommandTree(EdgeGroup):
     """The root of the commands, which lie in modules of their own."""
@@ -41,6 +44,6 @@ class CommandTree(EdgeGroup):
         return command
 
 
-@click.group(cls=CommandTree, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=CommandTree, not_yet=NOT_YET, context_settings={"help_option_names": ["-h", "--help"]})
 def root() -> None:
     """A node for Polygon Edge networks: what the archived Go client wrote is checked, restored and continued."""

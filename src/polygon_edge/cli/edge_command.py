@@ -16,7 +16,7 @@ from polygon_edge.cli.output import JSON_OPTION, json_requested
 from polygon_edge.errors import PolygonEdgeError, StoppedBySignalError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 FAILURE_EXIT_CODE = 1
 
@@ -39,10 +39,20 @@ class EdgeCommand(click.Command):
     """A command of the Go client.
 
     Each has `--json`; booleans take `=`; words that belong to no flag are ignored as by the Go client, but not in
-    silence.
+    silence. `not_yet` are commands below it that the Go client has and this version has not: they are refused by name.
     """
 
     allow_extra_args = True
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        not_yet: Sequence[str] = (),
+        **settings: Any,  # noqa: ANN401 - click's signature
+    ) -> None:
+        super().__init__(name, **settings)
+        self._not_yet = frozenset(not_yet)
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Return the command's parameters and `--json`."""
@@ -52,6 +62,8 @@ class EdgeCommand(click.Command):
         """Read the words of the command line; raises click.UsageError."""
         with _belonging_to(ctx):
             rest = super().parse_args(ctx, list(_spelled_out(self.params, args)))
+            if ctx.args and ctx.args[0] in self._not_yet:
+                raise _not_in_this_version(ctx, ctx.args[0])
         if ctx.args and not ctx.resilient_parsing and not json_requested():
             ignored = " ".join(map(repr, ctx.args))
             click.echo(f"Warning: ignored: {ignored} (true and false are given as --flag=false)", err=True)
@@ -105,13 +117,23 @@ class StrictEdgeCommand(EdgeCommand):
 
 
 class EdgeGroup(click.Group):
-    """A command of the Go client that has others below it, and prints its help when it is given none."""
+    """A command of the Go client that has others below it, and prints its help when it is given none.
+
+    `not_yet` are those that the Go client has and this version has not: they are refused by name, unless added.
+    """
 
     command_class = EdgeCommand
     group_class = type
 
-    def __init__(self, name: str | None = None, **settings: Any) -> None:  # noqa: ANN401 - click's signature
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        not_yet: Sequence[str] = (),
+        **settings: Any,  # noqa: ANN401 - click's signature
+    ) -> None:
         super().__init__(name, **settings | {"invoke_without_command": True})
+        self._not_yet = frozenset(not_yet)
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Return the command's parameters and `--json`."""
@@ -121,6 +143,14 @@ class EdgeGroup(click.Group):
         """Read the words up to the name of the command below."""
         with _belonging_to(ctx):
             return super().parse_args(ctx, list(_spelled_out(self.params, args)))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command below that `args` begin with; raises click.UsageError."""
+        if args[0] in self._not_yet and self.get_command(ctx, args[0]) is None:
+            raise _not_in_this_version(ctx, args[0])
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command below, or print the help."""
@@ -150,6 +180,10 @@ def exclude_flags(*names: str) -> None:
     given = [f"--{_flag(name)}" for name in names if is_set(name)]
     if len(given) > 1:
         raise click.UsageError(f"only one of these flags can be given: {', '.join(given)}", click.get_current_context())
+
+
+def _not_in_this_version(context: click.Context, word: str) -> click.UsageError:
+    return click.UsageError(f"{context.command_path} {word} is not in this version yet", context)
 
 
 @contextlib.contextmanager

@@ -26,7 +26,11 @@ LOWEST_UPDATE = 2
 """Before this block no entry can replace the validators: they are those of the genesis block."""
 
 
-@click.group(cls=EdgeGroup, short_help="Change the consensus of a chain.")
+@click.group(
+    cls=EdgeGroup,
+    not_yet=("candidates", "propose", "snapshot", "status"),
+    short_help="Change the consensus of a chain.",
+)
 @grpc_address_unused
 def ibft() -> None:
     """Change the rules of IBFT in a genesis file, for every node of the chain that is started with it."""

@@ -66,6 +66,7 @@ def restore(  # noqa: PLR0917 - one parameter a flag
         source = stack.enter_context(open_archive(archive, stop_requested))
         directory = DataDirectory(data_dir)
         directory.create(RESTORE_FOLDERS)
+        directory.warn_of_lost_blocks()
         database = stack.enter_context(_core.Chain.open(data_dir))
         wanted = source.metadata.height if to is None else to
         missing = wanted - (database.head[0] if database.head else 0)

@@ -22,7 +22,7 @@ MOST_STORES = 30
 _NO_ADDRESS = checksum_address(bytes(20))
 
 
-@click.group(cls=EdgeGroup)
+@click.group(cls=EdgeGroup, not_yet=("generate",))
 @grpc_address_unused
 def secrets() -> None:
     """Make and show the keys of a node."""

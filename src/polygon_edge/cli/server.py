@@ -115,7 +115,7 @@ def _in_dev_mode(genesis: Genesis, interval: int) -> Genesis:
         raise _refused(str(error)) from error
 
 
-@click.command(cls=EdgeCommand, short_help="Start the node.")
+@click.command(cls=EdgeCommand, not_yet=("export",), short_help="Start the node.")
 @click.option(
     "--chain", type=click.Path(path_type=Path), default="./genesis.json", show_default=True, help="Genesis file."
 )
@@ -132,7 +132,10 @@ def _in_dev_mode(genesis: Genesis, interval: int) -> Genesis:
     "--libp2p", default="127.0.0.1:1478", show_default=True, help="Address for peers (named in status; no peers yet)."
 )
 @click.option(
-    "--restore", default="", metavar="FILE", help="Archive to import before anything else; repeating it is harmless."
+    "--restore",
+    default="",
+    metavar="FILE",
+    help="Archive to import before anything is sealed, or -; repeating it is harmless.",
 )
 @click.option(
     "--abandon-restore",
@@ -314,6 +317,7 @@ def _say_goodbye(watchdog: threading.Timer) -> None:
     caught = caught_signal()
     if caught is None:
         return
+    logger.info("%s: stopping", caught.name)
     text = f"\n[SIGNAL] Caught signal: {_SIGNAL_WORDS[caught.name]}\nGracefully shutting down client..."
     # Whoever read the output may be gone, or its disk full: the stop goes on.
     with contextlib.suppress(OSError):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from polygon_edge import _core
+from polygon_edge.chain.address import checksum_address
 from polygon_edge.chain.validator import address_of, bls_public_key_of
 from polygon_edge.consensus.block_time import next_gas_limit, next_timestamp
 from polygon_edge.execution.block_thread import BlockThread
@@ -84,6 +85,7 @@ class Sealer:
         self._rules = rules
         self._stop = stop
         self._clock = clock
+        self._is_said = False
         self._worker = BlockThread(self._may_seal, self.seal_next, stop)
 
     def start(self) -> None:
@@ -105,16 +107,18 @@ class Sealer:
         validators = self._engine.validators(number)
         own = [validator for validator in validators if address_of(validator) == self._key.address]
         if not own:
+            among = "the validator" if len(validators) == 1 else f"among the {len(validators)} validators"
             logger.info(
-                "not sealing: 0x%s is not among the %d validators of block %d; blocks come by restore only",
-                self._key.address.hex(),
-                len(validators),
+                "not sealing: %s is not %s of block %d; blocks come by restore only",
+                checksum_address(self._key.address),
+                among,
                 number,
             )
             return False
         public_key = bls_public_key_of(own[0])
         if public_key is not None and (self._bls_key is None or self._bls_key.public_key != public_key):
-            logger.warning("not sealing: the BLS key is not that of validator 0x%s", self._key.address.hex())
+            validator = checksum_address(self._key.address)
+            logger.warning("not sealing: the BLS key is not the one that validator %s has on this chain", validator)
             return False
         if len(validators) > 1:
             logger.warning(
@@ -123,7 +127,19 @@ class Sealer:
                 len(validators),
             )
             return False
+        if not self._is_said:
+            self._is_said = True
+            self._say_alone()
         return True
+
+    def _say_alone(self) -> None:
+        seconds = self._rules.block_time_seconds
+        logger.info(
+            "sealing alone: %s is the only validator of block %d; a block every %s",
+            checksum_address(self._key.address),
+            self._chain.tip[0] + 1,
+            "second" if seconds == 1 else f"{seconds} s",
+        )
 
     def seal_next(self) -> None:
         """Build, seal and append the block after the head, at its time; returns early when asked to stop."""

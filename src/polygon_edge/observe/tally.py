@@ -45,13 +45,17 @@ class Tally:
         return max(self.total_blocks - self.blocks, 0) / rate
 
     def describe_rate(self) -> str:
-        """The mean rate as text: of bytes where bytes are reported, else of transactions."""
+        """The mean rate as text: of bytes where bytes are reported, else of transactions; nothing before a block."""
+        if not self.blocks:
+            return ""
         if self.size:
             return f"{self.per_second(self.size) / 1e6:.1f} MB/s"
         return f"{self.per_second(self.transactions):.0f} tx/s"
 
     def describe(self) -> str:
-        """The figures as one line of text."""
+        """The figures as one line of text; rates and sums are left out where there is nothing to sum up."""
+        if not self.blocks:
+            return "no blocks" if self.total_blocks is None else f"none of {self.total_blocks} blocks"
         blocks = f"{self.blocks}" if self.total_blocks is None else f"{self.blocks}/{self.total_blocks}"
         parts = [f"{blocks} blocks"]
         if self.size:

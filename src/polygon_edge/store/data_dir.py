@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
-import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from polygon_edge import disk
+from polygon_edge.disk import reporting_full_disk, sync_folder
 from polygon_edge.errors import DataDirectoryError, DiskFullError
-from polygon_edge.store.durable import reporting_full_disk, sync_folder, write_durably
+from polygon_edge.store.durable import write_durably
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+logger = logging.getLogger(__name__)
 
 NODE_FOLDERS = ("blockchain", "trie", "keystore", "consensus", "libp2p")
 RESTORE_FOLDERS = ("blockchain", "trie", "consensus")
@@ -115,7 +119,7 @@ class DataDirectory:
         Raises DiskFullError, OSError.
         """
         content = {"height": mark.height, "hash": "0x" + mark.hash.hex(), "target": mark.target}
-        write_durably(self.mark, json.dumps(content).encode() + b"\n", 0o666)
+        write_durably(self.mark, json.dumps(content).encode() + b"\n")
 
     def read_mark(self) -> RestoreMark | None:
         """Return the mark, None when there is none; raises DataDirectoryError for one that cannot be read."""
@@ -148,12 +152,21 @@ class DataDirectory:
             self.mark.unlink()
         sync_folder(self.path)
 
+    def warn_of_lost_blocks(self) -> None:
+        """Warn when there are traces of a chain and no blocks; to be asked before the databases are made."""
+        if has_database(self.blockchain):
+            return
+        if has_database(self.trie):
+            found = "a world state"
+        elif (self.consensus / "snapshots").exists():
+            found = "the validators of a chain"
+        else:
+            return
+        logger.warning("%s has %s but no blocks: the chain begins anew at its genesis block", self.path, found)
+
     def free_bytes(self) -> int:
         """Bytes free on the file system of this directory, or of where it will be created."""
-        existing = self.path.absolute()
-        while not existing.exists():
-            existing = existing.parent
-        return shutil.disk_usage(existing).free
+        return disk.free_bytes(self.path)
 
     def require_free(self, needed: int) -> None:
         """Raise DiskFullError when fewer than `needed` bytes are free."""

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
-import shutil
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
-from polygon_edge.errors import DiskFullError
+from polygon_edge.disk import reporting_full_disk, sync_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-GO_FILE_MODE = 0o777
-"""What v0.6.x asks for; the umask takes its part (§8)."""
+FILE_MODE = 0o666
+"""For a file without secrets: the umask takes its part, as with v0.6.x; nobody has to execute it (§3.7, §8)."""
 
 _NO_HARD_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 
 
-def write_durably(file: Path, content: bytes, mode: int = GO_FILE_MODE) -> None:
+def write_durably(file: Path, content: bytes, mode: int = FILE_MODE) -> None:
     """Replace `file` by `content`: written beside it, synced, renamed, folder synced.
 
     Raises DiskFullError and OSError; `file` is then unchanged.
@@ -76,23 +73,3 @@ def _publish(part: Path, file: Path) -> None:
         except BaseException:
             file.unlink()
             raise
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def reporting_full_disk(path: Path) -> Iterator[None]:
-    """Turn "no space left", also by quota or by limit, into DiskFullError for `path`."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise DiskFullError(str(path), None, shutil.disk_usage(path.parent).free) from error
-        raise

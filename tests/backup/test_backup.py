@@ -5,141 +5,41 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.backup.exporting import (
+    NAME,
+    Node,
+    Shown,
+    back_up,
+    expected,
+    failing,
+    none_left,
+    only,
+    part_alone,
+    stopping,
+    unlinked,
+)
 from tests.operator.serving import GrowingChain
 
 from polygon_edge import backup as backup_module
-from polygon_edge.archive import part as part_module
 from polygon_edge.archive.flat import FlatArchive, Metadata, encode_metadata
 from polygon_edge.archive.part import part_of
 from polygon_edge.backup import Backup
 from polygon_edge.errors import (
     ArchiveExistsError,
-    ArchiveRecordError,
     DiskFullError,
     NodeError,
     SourceEndedError,
     SourceError,
     StoppedBySignalError,
-    UsageError,
 )
-from polygon_edge.source import Chunk, NodeStatus
+from polygon_edge.source import Chunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from tests.golden.recorded import Network
-
-NAME = "127.0.0.1:9632"
-CHUNK_BLOCKS = 20
-
-
-class Node:
-    """A node that exports `chain` in chunks of 20 blocks, as `script` alters them."""
-
-    name = NAME
-
-    def __init__(self, chain: GrowingChain, script: Any = iter) -> None:
-        self.chain = chain
-        self.script = script
-        self.asked: list[object] = []
-
-    def status(self) -> NodeStatus:
-        self.asked.append("status")
-        return NodeStatus(10631, self.chain.height, self.chain.hash(self.chain.height), "")
-
-    def block(self, number: int) -> bytes | None:
-        self.asked.append(number)
-        return self.chain.block(number)
-
-    @contextmanager
-    def export(self, first: int, last: int) -> Iterator[Iterator[Chunk | None]]:
-        self.asked.append((first, last))
-        assert 0 < last != first
-        yield iter(self.script(self._chunks(first, last)))
-
-    def _chunks(self, first: int, last: int) -> Iterator[Chunk]:
-        for start in range(first, min(last, self.chain.height) + 1, CHUNK_BLOCKS):
-            end = min(start + CHUNK_BLOCKS - 1, last, self.chain.height)
-            yield Chunk(start, end, b"".join(self.chain.records[start : end + 1]))
-
-
-class Shown:
-    """Progress that remembers."""
-
-    def __init__(self) -> None:
-        self.totals: list[int] = []
-        self.blocks = self.size = 0
-        self.head: int | None = None
-
-    def __call__(self, total: int) -> Self:
-        self.totals.append(total)
-        return self
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        pass
-
-    def update(self, *, blocks: int, transactions: int = 0, gas: int = 0, size: int = 0, head: int) -> None:
-        assert transactions == gas == 0
-        self.blocks += blocks
-        self.size += size
-        self.head = head
-
-
-@pytest.fixture(scope="module")
-def records(poa: Network, tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
-    return list(GrowingChain.of(poa.archive("full.dat", tmp_path_factory.mktemp("archive"))).records)
-
-
-@pytest.fixture
-def chain(records: list[bytes]) -> GrowingChain:
-    return GrowingChain(records, 150)
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return tmp_path / "out.dat"
-
-
-def back_up(
-    node: Node,
-    out: Path,
-    first: int | None = None,
-    last: int | None = None,
-    *,
-    resume: bool = False,
-    stop: threading.Event | None = None,
-    shown: Shown | None = None,
-) -> Any:
-    work = Backup(node, stop or threading.Event(), shown or Shown(), first, last)
-    return work.to_file(out, resume=resume)
-
-
-def expected(chain: GrowingChain, first: int, last: int) -> bytes:
-    return encode_metadata(Metadata(last, chain.hash(last))) + b"".join(chain.records[first : last + 1])
-
-
-def only(out: Path) -> bytes:
-    """The content of `out`, which is all there is in its folder."""
-    assert list(out.parent.iterdir()) == [out]
-    return out.read_bytes()
-
-
-def part_alone(out: Path) -> bytes:
-    part = part_of(out)
-    assert list(out.parent.iterdir()) == [part]
-    return part.read_bytes()
-
-
-def none_left(out: Path) -> bool:
-    return not list(out.parent.iterdir())
+    from pathlib import Path
 
 
 @pytest.mark.parametrize(
@@ -242,18 +142,6 @@ def test_a_file_that_appears_meanwhile_is_not_replaced(chain: GrowingChain, out:
         back_up(Node(chain, slow), out)
     assert out.read_bytes() == b"mine"
     assert part_of(out).read_bytes() == expected(chain, 0, 150)
-
-
-def failing(after: int, error: BaseException | None = None) -> Any:
-    """A script that gives `after` chunks and then fails, or just ends."""
-
-    def script(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
-        for _ in range(after):
-            yield next(chunks)
-        if error is not None:
-            raise error
-
-    return script
 
 
 def test_a_stream_that_ends_early_names_what_is_missing(
@@ -360,20 +248,6 @@ def test_a_hash_that_cannot_be_had_ends_it_before_it_begins(
     assert none_left(out)
 
 
-def stopping(after: int, stop: threading.Event) -> Any:
-    """A script that gives `after` chunks, and then nothing more, while a signal comes."""
-
-    def script(chunks: Iterator[Chunk]) -> Iterator[Chunk | None]:
-        for _ in range(after):
-            yield next(chunks)
-            yield None
-        stop.set()
-        while True:
-            yield None
-
-    return script
-
-
 @pytest.mark.parametrize(("first", "after", "last"), [(0, 1, 19), (0, 6, 119), (0, 7, 139), (100, 1, 119), (3, 1, 22)])
 def test_a_signal_leaves_a_shorter_archive_that_says_so(  # noqa: PLR0917 - three of them are one case
     chain: GrowingChain, out: Path, first: int, after: int, last: int, caplog: pytest.LogCaptureFixture
@@ -406,15 +280,6 @@ def test_a_signal_after_the_last_block_is_too_late(chain: GrowingChain, out: Pat
     assert only(out) == expected(chain, 0, 19)
 
 
-def unlinked(records: list[bytes], count: int) -> list[bytes]:
-    """Blocks whose parents no rule gives: the parent hash, the header's first item, is another one."""
-    found = []
-    for number, raw in enumerate(records[:count]):
-        start = raw.index(b"\xa0") + 1
-        found.append(raw[:start] + bytes([number]) * 32 + raw[start + 32 :])
-    return found
-
-
 def test_a_chain_of_an_unknown_rule_is_backed_up_and_that_is_said(
     records: list[bytes], out: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -430,146 +295,6 @@ def test_a_signal_on_a_chain_of_an_unknown_rule_leaves_a_hash_that_is_known(reco
         back_up(Node(chain, stopping(2, stop)), out, stop=stop)
     # Block 39 is given up: only it names the hash of block 38.
     assert only(out) == encode_metadata(Metadata(38, bytes([39]) * 32)) + b"".join(chain.records[:39])
-
-
-def test_one_block_of_an_unknown_rule_stays_a_part(
-    chain: GrowingChain, out: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tests.test_backup.CHUNK_BLOCKS", 1)
-    stop = threading.Event()
-    with pytest.raises(StoppedBySignalError, match=r"after block 0$"):
-        back_up(Node(chain, stopping(1, stop)), out, stop=stop)
-    assert part_alone(out) == expected(chain, 0, 150)[: len(part_alone(out))]
-    back_up(Node(chain), out, resume=True)
-    assert only(out) == expected(chain, 0, 150)
-
-
-# -- resume ----------------------------------------------------------------------------------------------------------
-
-
-def interrupted(chain: GrowingChain, out: Path, after: int, first: int | None = None, last: int | None = None) -> None:
-    with pytest.raises(SourceEndedError):
-        back_up(Node(chain, failing(after)), out, first, last)
-
-
-@pytest.mark.parametrize("after", [1, 3, 7])
-@pytest.mark.parametrize("torn", [0, 1, 500])
-def test_a_backup_goes_on_where_it_ended(chain: GrowingChain, out: Path, after: int, torn: int) -> None:
-    interrupted(chain, out, after)
-    with part_of(out).open("ab") as stream:
-        stream.write(chain.records[after * CHUNK_BLOCKS][:torn])
-    node, shown = Node(chain), Shown()
-    report = back_up(node, out, resume=True, shown=shown)
-    assert only(out) == expected(chain, 0, 150)
-    assert (report.first, report.last) == (0, 150)
-    # All but the last block, which nothing proved, is kept.
-    assert (after * CHUNK_BLOCKS - 1, 150) in node.asked
-    assert shown.totals == [150 - after * CHUNK_BLOCKS + 2]
-
-
-@pytest.mark.parametrize(("before", "after"), [(100, 150), (120, 130), (127, 128), (150, 150)])
-def test_without_an_end_a_resumed_backup_goes_to_the_head_of_now(
-    chain: GrowingChain, out: Path, before: int, after: int
-) -> None:
-    chain.height = before
-    interrupted(chain, out, 2)
-    chain.height = after
-    back_up(Node(chain), out, resume=True)
-    assert only(out) == expected(chain, 0, after)
-
-
-@pytest.mark.parametrize("last", [60, 127, 128, 149])
-def test_a_resumed_backup_may_have_another_end(chain: GrowingChain, out: Path, last: int) -> None:
-    interrupted(chain, out, 2)
-    back_up(Node(chain), out, last=last, resume=True)
-    assert only(out) == expected(chain, 0, last)
-
-
-def test_a_part_whose_blocks_are_all_there_is_finished(chain: GrowingChain, out: Path) -> None:
-    whole = expected(chain, 0, 150)
-    part_of(out).write_bytes(whole)
-    node = Node(chain)
-    back_up(node, out, resume=True)
-    assert only(out) == whole
-    assert not [question for question in node.asked if isinstance(question, tuple)]
-
-
-def test_a_part_of_one_block_is_finished(chain: GrowingChain, out: Path) -> None:
-    part_of(out).write_bytes(expected(chain, 7, 7))
-    back_up(Node(chain), out, last=7, resume=True)
-    assert only(out) == expected(chain, 7, 7)
-
-
-def test_a_part_that_holds_more_than_is_asked_for_is_left_alone(chain: GrowingChain, out: Path) -> None:
-    interrupted(chain, out, 3)
-    before = chain.records[58]
-    with pytest.raises(SourceError, match="the part holds more than is asked for"):
-        back_up(Node(chain), out, last=50, resume=True)
-    assert part_alone(out).endswith(before)
-
-
-def test_a_part_that_begins_elsewhere_is_not_continued(chain: GrowingChain, out: Path) -> None:
-    interrupted(chain, out, 1, first=20)
-    with pytest.raises(UsageError, match="begins with block 20, not with block 0"):
-        back_up(Node(chain), out, 0, resume=True)
-    back_up(Node(chain), out, 20, resume=True)
-    assert only(out) == expected(chain, 20, 150)
-
-
-def test_the_beginning_of_a_part_need_not_be_repeated(chain: GrowingChain, out: Path) -> None:
-    interrupted(chain, out, 1, first=20, last=99)
-    back_up(Node(chain), out, last=99, resume=True)
-    assert only(out) == expected(chain, 20, 99)
-
-
-def test_a_part_of_another_chain_is_not_continued(chain: GrowingChain, records: list[bytes], out: Path) -> None:
-    interrupted(chain, out, 2)
-    before = len(part_alone(out))
-    other = GrowingChain(records, 150)
-    other.records = [*records[:30], *unlinked(records, 151)[30:]]
-    other.hash = lambda number: bytes(32)  # type: ignore[method-assign]  # noqa: ARG005
-    with pytest.raises(SourceError, match="parent link of block 39"):
-        back_up(Node(other), out, resume=True)
-    assert before - len(part_alone(out)) == len(records[39])
-
-
-def test_a_damaged_part_is_not_continued(chain: GrowingChain, out: Path) -> None:
-    interrupted(chain, out, 2)
-    content = bytearray(part_alone(out))
-    place = content.index(chain.records[10]) + 20
-    content[place] ^= 1
-    part_of(out).write_bytes(content)
-    with pytest.raises(ArchiveRecordError, match="remove it"):
-        back_up(Node(chain), out, resume=True)
-    assert part_alone(out) == content
-
-
-@pytest.mark.parametrize("content", [None, b"", b"\xe3\x81"])
-def test_nothing_to_resume_begins_anew(
-    chain: GrowingChain, out: Path, content: bytes | None, caplog: pytest.LogCaptureFixture
-) -> None:
-    if content is not None:
-        part_of(out).write_bytes(content)
-    back_up(Node(chain), out, 3, resume=True)
-    assert only(out) == expected(chain, 3, 150)
-    assert "anew" in caplog.text
-
-
-def test_a_signal_during_a_resumed_backup_leaves_a_shorter_archive(chain: GrowingChain, out: Path) -> None:
-    interrupted(chain, out, 2)
-    stop = threading.Event()
-    with pytest.raises(StoppedBySignalError, match=r"after block 58$"):
-        back_up(Node(chain, stopping(1, stop)), out, stop=stop, resume=True)
-    assert only(out) == expected(chain, 0, 58)
-
-
-def test_a_failure_of_a_resumed_backup_keeps_what_was_there(chain: GrowingChain, out: Path) -> None:
-    interrupted(chain, out, 2)
-    for _ in range(3):
-        with pytest.raises(NodeError):
-            back_up(Node(chain, failing(0, NodeError(NAME, "Unavailable", "gone"))), out, resume=True)
-    back_up(Node(chain), out, resume=True)
-    assert only(out) == expected(chain, 0, 150)
 
 
 # -- space -----------------------------------------------------------------------------------------------------------
@@ -610,32 +335,6 @@ def test_with_plenty_of_space_nothing_is_sampled(chain: GrowingChain, out: Path)
     node = Node(chain)
     back_up(node, out)
     assert node.asked == ["status", (0, 150)]
-
-
-def test_a_disk_that_fills_up_leaves_a_part_to_go_on_with(
-    chain: GrowingChain, out: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    written = 0
-    write_at = part_module._write_at
-
-    def full(descriptor: int, content: bytes, place: int) -> None:
-        nonlocal written
-        written += len(content)
-        if written > 100_000:
-            os.pwrite(descriptor, content[: len(content) // 2], place)
-            raise OSError(errno.ENOSPC, "No space left on device")
-        write_at(descriptor, content, place)
-
-    monkeypatch.setattr(part_module, "_write_at", full)
-    with pytest.raises(DiskFullError, match="disk full"):
-        back_up(Node(chain), out)
-    found = part_alone(out)
-    assert found == expected(chain, 0, 150)[: len(found)]
-    monkeypatch.undo()
-    node = Node(chain)
-    back_up(node, out, resume=True)
-    assert only(out) == expected(chain, 0, 150)
-    assert (0, 150) not in node.asked
 
 
 # -- a stream --------------------------------------------------------------------------------------------------------
