@@ -5,16 +5,21 @@ Frames are `edge_machine`'s, accounts `edge_state`'s.
 
 from __future__ import annotations
 
+import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from eth._utils.address import generate_contract_address
 from eth.vm.message import Message
-from tests.oracle.edge_machine import UINT64, EdgeRules, TransactionContext, machine
+from tests.oracle.edge_machine import machine
+from tests.oracle.edge_rules import UINT64, EdgeRules, TransactionContext
 from tests.oracle.edge_state import BlockState, NonceOverflowError
 from tests.oracle.twin import receipt
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.oracle.edge_machine import EdgeComputation
     from tests.oracle.twin import Log
 
@@ -121,6 +126,17 @@ def _run(rules: EdgeRules, state: BlockState, call: Call, gas: int, price: int) 
     return frames.apply_message(state, message, transaction)
 
 
+@contextmanager
+def nested_frames() -> Iterator[None]:
+    """Let Python nest as deep as 1,025 frames of py-evm need."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, 16_000))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
+
+
 def execute(rules: EdgeRules, state: BlockState, call: Call, burn_contract: bytes | None = None) -> Outcome:
     """Execute a transaction on `state`; raises RefusedError for one that no block may hold, and changes nothing."""
     snapshot = state.snapshot()
@@ -143,7 +159,8 @@ def _execute(rules: EdgeRules, state: BlockState, call: Call, burn_contract: byt
     if rules.generation == "G1" and state.get_balance(call.sender) < call.value:
         raise RefusedError("balance for the value")
     price = _effective_price(call, base_fee)
-    frame = _run(rules, state, call, gas, price)
+    with nested_frames():
+        frame = _run(rules, state, call, gas, price)
     # In 64 bits: more than was bought may be left (§6.7.15).
     gas_left = 0 if frame is None else frame.get_gas_remaining()
     gas_used = (call.gas - gas_left) % UINT64

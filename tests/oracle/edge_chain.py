@@ -3,27 +3,66 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eth_hash.auto import keccak
 from tests.oracle.edge_block import Call, Outcome, RefusedError, execute
 from tests.oracle.edge_state import Account, BlockContext, BlockState
-from tests.oracle.twin import encode, integer
-from trie import HexaryTrie
+from tests.oracle.twin import EMPTY_ROOT, encode, integer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from tests.oracle.edge_machine import EdgeRules
+    from tests.oracle.edge_rules import EdgeRules
+
+
+def secure_root(items: Mapping[bytes, bytes]) -> bytes:
+    """Root of the trie keccak(key) -> value, built once from all items (§4.5)."""
+    if not items:
+        return EMPTY_ROOT
+    leaves = sorted((_nibbles(keccak(key)), value) for key, value in items.items())
+    return keccak(encode(_node(leaves, 0)))
+
+
+def _nibbles(key: bytes) -> bytes:
+    return bytes(nibble for byte in key for nibble in (byte >> 4, byte & 15))
+
+
+def _path(nibbles: bytes, is_leaf: bool) -> bytes:
+    flag = 2 * is_leaf + len(nibbles) % 2
+    padded = bytes((flag,)) + nibbles if len(nibbles) % 2 else bytes((flag, 0)) + nibbles
+    return bytes(16 * high + low for high, low in zip(padded[::2], padded[1::2], strict=True))
+
+
+def _node(leaves: list[tuple[bytes, bytes]], depth: int) -> list[Any]:
+    """The node of sorted `leaves`, which agree on their first `depth` nibbles."""
+    first, last = leaves[0][0], leaves[-1][0]
+    if len(leaves) == 1:
+        return [_path(first[depth:], True), leaves[0][1]]
+    shared = depth
+    while first[shared] == last[shared]:
+        shared += 1
+    if shared > depth:
+        return [_path(first[depth:shared], False), _reference(_node(leaves, shared))]
+    branch: list[Any] = [b""] * 17
+    start = 0
+    while start < len(leaves):
+        nibble, end = leaves[start][0][depth], start
+        while end < len(leaves) and leaves[end][0][depth] == nibble:
+            end += 1
+        branch[nibble] = _reference(_node(leaves[start:end], depth + 1))
+        start = end
+    return branch
+
+
+def _reference(node: list[Any]) -> Any:
+    encoded = encode(node)
+    return node if len(encoded) < 32 else keccak(encoded)
 
 
 @lru_cache(maxsize=4096)
 def _storage_root(slots: frozenset[tuple[int, int]]) -> bytes:
-    trie = HexaryTrie({})
-    for slot, value in slots:
-        trie[keccak(slot.to_bytes(32, "big"))] = encode(integer(value))
-    root: bytes = trie.root_hash
-    return root
+    return secure_root({slot.to_bytes(32, "big"): encode(integer(value)) for slot, value in slots})
 
 
 def _encoded(account: Account) -> bytes:
@@ -45,23 +84,16 @@ class EdgeChain:
     def __init__(self, rules: EdgeRules, accounts: Mapping[bytes, Account], burn_contract: bytes | None = None) -> None:
         self.rules = rules
         self.burn_contract = burn_contract
-        self.accounts: dict[bytes, Account] = {}
+        self.accounts = dict(accounts)
         self.ancestors: dict[int, bytes] = {}
-        self._trie = HexaryTrie({}, prune=True)
-        self._become(dict(accounts))
+        self._encoded: dict[bytes, tuple[Account, bytes]] = {}
 
     @property
     def state_root(self) -> bytes:
-        root: bytes = self._trie.root_hash
-        return root
-
-    def _become(self, accounts: dict[bytes, Account]) -> None:
-        for address, account in accounts.items():
-            if self.accounts.get(address) is not account:
-                self._trie[keccak(address)] = _encoded(account)
-        for address in self.accounts.keys() - accounts.keys():
-            del self._trie[keccak(address)]
-        self.accounts = accounts
+        for address, account in self.accounts.items():
+            if address not in self._encoded or self._encoded[address][0] is not account:
+                self._encoded[address] = account, _encoded(account)
+        return secure_root({address: self._encoded[address][1] for address in self.accounts})
 
     def begin(self, context: BlockContext) -> BlockState:
         return BlockState(self.accounts, context, self.rules.generation)
@@ -83,4 +115,4 @@ class EdgeChain:
 
     def end(self, state: BlockState) -> None:
         """Take over what a block wrote."""
-        self._become(state.end_block())
+        self.accounts = state.end_block()

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import pytest
 import rlp
 from tests.conftest import recorded_folder
 from tests.golden.recorded import Network
 from tests.oracle.edge_block import Call
 from tests.oracle.edge_chain import EdgeChain, genesis_account
-from tests.oracle.edge_machine import LISTS, EdgeRules
+from tests.oracle.edge_rules import LISTS, EdgeRules
 from tests.oracle.edge_state import BlockContext
 
 from polygon_edge.archive.flat import FlatArchive
@@ -101,8 +100,15 @@ def replay(network: Network, scratch: Path, blocks: int | None = None) -> int:
             for call, row, outcome in zip(calls, expected, chain.execute(context, calls), strict=True):
                 where = (row["block"], row["index"])
                 assert outcome is not None, where
-                logs = [(unhex(log["address"]), tuple(map(unhex, log["topics"])), unhex(log["data"])) for log in row["logs"]]
-                assert (outcome.gas_used, int(outcome.error is None)) == (row["gasUsed"], row["status"]), (where, outcome, row, call)
+                logs = [
+                    (unhex(log["address"]), tuple(map(unhex, log["topics"])), unhex(log["data"])) for log in row["logs"]
+                ]
+                assert (outcome.gas_used, int(outcome.error is None)) == (row["gasUsed"], row["status"]), (
+                    where,
+                    outcome,
+                    row,
+                    call,
+                )
                 assert [(log.address, log.topics, log.data) for log in outcome.logs] == logs, where
             assert chain.state_root == header[STATE_ROOT], height
             done += len(calls)
