@@ -8,6 +8,9 @@ its own.
 `--go BINARY` restores each chain with that client right before, in the same invocation: figures of two machines, or of
 one machine at two times, say little about each other. `--rounds` repeats that in turns; what is printed is the round
 with the median ratio (without Go: time). On a machine that is not idle the processor seconds say more than the clock.
+
+`--twins` restores beside each chain the same load as v1.3.2 recorded it, in turns, and says what the rules of that
+generation cost: the best round of the one against the best round of the other.
 """
 
 from __future__ import annotations
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 CHAINS = ("transfers", "erc20", "long", "mixed")
+TWIN = "-v1.3.2"
 RESULTS = REPOSITORY / "benches" / "results"
 STAGES = ("prepare", "execute", "commit")
 COLUMNS = 72
@@ -253,7 +257,7 @@ def line(figures: dict[str, Any]) -> str:
     seconds = figures["seconds"]
     go = figures["go_seconds"]
     return (
-        f"{figures['chain']:10} {seconds:8.2f} {figures['blocks'] / seconds:9.0f} "
+        f"{figures['chain']:16} {seconds:8.2f} {figures['blocks'] / seconds:9.0f} "
         f"{figures['transactions'] / seconds:9.0f} "
         f"{figures['gas'] / seconds / 1e6:8.0f} {figures['peak_bytes'] / MIB:9.0f} {figures['bound_seconds']:8.2f} "
         f"{figures['bound_seconds'] / seconds:7.0%} {figures['processor_seconds']:8.2f} "
@@ -261,8 +265,15 @@ def line(figures: dict[str, Any]) -> str:
     )
 
 
+def pair(rounds: Sequence[Sequence[dict[str, Any]]]) -> dict[str, float]:
+    """How many times as long a twin takes as its chain, by processor and by clock; a round has the figures of both."""
+    kinds = ("processor_seconds", "seconds")
+    best = {kind: [min(figures[kind] for figures in of_one) for of_one in zip(*rounds, strict=True)] for kind in kinds}
+    return {kind: round(twin / chain, 3) for kind, (chain, twin) in best.items()}
+
+
 HEADING = (
-    f"{'chain':10} {'seconds':>8} {'blocks/s':>9} {'tx/s':>9} {'Mgas/s':>8} {'peak MiB':>9} "
+    f"{'chain':16} {'seconds':>8} {'blocks/s':>9} {'tx/s':>9} {'Mgas/s':>8} {'peak MiB':>9} "
     f"{'bound s':>8} {'of it':>7} {'cpu s':>8} "
     f"{'Go s':>8} {'ratio':>7} {'Go cpu s':>8}"
 )
@@ -273,6 +284,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("chains", nargs="*", default=[], help=f"of {', '.join(CHAINS)} (default: all)")
     parser.add_argument("--go", type=Path, metavar="BINARY", help="a Go client v0.6.3 to measure in the same run")
+    parser.add_argument("--twins", action="store_true", help=f"each chain beside its {TWIN[1:]} twin")
     parser.add_argument("--rounds", type=int, default=1, help="how often each chain is measured (default: 1)")
     parser.add_argument("--prepare", nargs=2, type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--restore", nargs=3, type=Path, help=argparse.SUPPRESS)
@@ -290,11 +302,22 @@ def main() -> int:
     found = []
     print(HEADING, flush=True)
     for name in arguments.chains or CHAINS:
-        rounds = [measure(name, shared / "bench" / name, arguments.go) for _ in range(arguments.rounds)]
-        figures = sorted(rounds, key=ratio)[len(rounds) // 2]
-        figures["ratios_of_all_rounds"] = [round(ratio(figure), 2) for figure in rounds] if arguments.go else None
-        found.append(figures)
-        print(line(figures), flush=True)
+        # A client v0.6.3 cannot read what v1.3.2 has recorded.
+        measured = [(name, arguments.go), (name + TWIN, None)] if arguments.twins else [(name, arguments.go)]
+        rounds = [[measure(one, shared / "bench" / one, go) for one, go in measured] for _ in range(arguments.rounds)]
+        for of_one, (_, go) in zip(zip(*rounds, strict=True), measured, strict=True):
+            figures = sorted(of_one, key=ratio)[len(of_one) // 2]
+            figures["ratios_of_all_rounds"] = [round(ratio(figure), 2) for figure in of_one] if go else None
+            found.append(figures)
+            print(line(figures), flush=True)
+        if arguments.twins:
+            found[-1]["of_twin"] = pair(rounds)
+            times = found[-1]["of_twin"]
+            print(
+                f"  {name + TWIN} takes {times['processor_seconds']:.2f} times the processor seconds of {name} and "
+                f"{times['seconds']:.2f} times its seconds, best of {arguments.rounds} each",
+                flush=True,
+            )
     for figures in found:
         print(f"\n{figures['chain']}: which stage was busy when")
         print("\n".join(timeline(figures["trace"])))

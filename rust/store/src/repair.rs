@@ -143,16 +143,15 @@ fn missing_of(directory: &DataDir, blocks: &BlockReader, number: u64) -> Result<
 /// Points the head at `head`, and takes away the canonical hashes above it up to `named`, atomically and synced.
 fn write(directory: &DataDir, named: u64, head: Option<Head>) -> Result<(), StoreError> {
     let mut batch = Batch::new();
-    let first_gone = head.map_or(0, |head| head.number + 1);
-    for number in first_gone..=named {
-        batch.delete(&canonical_key(number));
-    }
     match head {
         Some(head) => {
+            // Not from the number after it: a damaged pointer may name the highest number there is.
+            (head.number..=named).skip(1).for_each(|number| batch.delete(&canonical_key(number)));
             batch.put(HEAD_HASH, head.hash.as_slice());
             batch.put(HEAD_NUMBER, &head.number.to_be_bytes());
         }
         None => {
+            (0..=named).for_each(|number| batch.delete(&canonical_key(number)));
             batch.delete(HEAD_HASH);
             batch.delete(HEAD_NUMBER);
         }

@@ -1,15 +1,12 @@
 //! The access lists of G3: contracts without code that hold roles, and what the roles allow (§6.9).
 
-use alloy_primitives::{Address, Bytes, U256, address};
+use alloy_primitives::{Address, Bytes, U256};
 
-use super::{Outcome, Status, frame::Failure};
+use super::{Outcome, SYSTEM_CALLER, Status, frame::Failure};
 use crate::{
     forks::AccessLists,
     journal::{AccountIndex, Journal},
 };
-
-/// Calls by this account are not looked up.
-const SYSTEM_CALLER: Address = address!("fffffffffffffffffffffffffffffffffffffffe");
 
 /// Gas of a change.
 const WRITE_GAS: u64 = 20_000;

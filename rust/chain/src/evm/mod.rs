@@ -2,7 +2,7 @@
 //!
 //! [`Machine`] owns what outlives a transaction (pooled frames) and drives calls without recursion of its own.
 
-use alloy_primitives::{Address, Bytes, U256, keccak256};
+use alloy_primitives::{Address, Bytes, U256, address, keccak256};
 
 pub mod access_list;
 pub mod aggregate;
@@ -26,6 +26,9 @@ pub mod world;
 use crate::rlp;
 use frame::Failure;
 pub use machine::Machine;
+
+/// The one sender of state transactions, whom no access list stops (§6.4, §6.9).
+pub const SYSTEM_CALLER: Address = address!("fffffffffffffffffffffffffffffffffffffffe");
 
 /// How a message ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

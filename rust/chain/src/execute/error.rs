@@ -132,12 +132,6 @@ pub(super) struct Violation {
     pub(super) found: String,
 }
 
-impl Violation {
-    pub(super) fn new(rule: TransactionRule, expected: impl ToString, found: impl ToString) -> Self {
-        Self { rule, expected: expected.to_string(), found: found.to_string() }
-    }
-}
-
 /// Why one transaction is not executed.
 #[derive(Debug)]
 pub(super) enum Refusal {
@@ -147,15 +141,18 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
+    /// The refusal of a transaction that breaks `rule`.
+    pub(super) fn breaks(rule: TransactionRule, expected: impl ToString, found: impl ToString) -> Self {
+        Self::Violation(Violation { rule, expected: expected.to_string(), found: found.to_string() })
+    }
+
     /// The same with the place of the transaction.
     pub(super) fn at(self, index: usize, hash: B256) -> ExecutionError {
         match self {
             Self::Violation(Violation { rule, expected, found }) => {
                 ExecutionError::Transaction { index, hash, rule, expected, found }
             }
-            Self::Nonce { expected, found } => {
-                Self::Violation(Violation::new(TransactionRule::Nonce, expected, found)).at(index, hash)
-            }
+            Self::Nonce { expected, found } => Self::breaks(TransactionRule::Nonce, expected, found).at(index, hash),
             Self::Fault(fault) => ExecutionError::Fault { index, hash, fault },
         }
     }

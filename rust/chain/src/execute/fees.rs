@@ -2,7 +2,7 @@
 
 use alloy_primitives::U256;
 
-use super::error::{Refusal, TransactionRule, Violation};
+use super::error::{Refusal, TransactionRule};
 use crate::{
     evm::world::BlockContext,
     forks::ForkFlags,
@@ -37,7 +37,7 @@ impl GasPrices {
         let Type::DynamicFee { gas_tip_cap, gas_fee_cap, .. } = &transaction.kind else {
             let price = transaction.gas_price;
             if flags.london_fix && flags.london && transaction.kind == Type::Legacy && price < base_fee {
-                return Err(violation(TransactionRule::FeeCap, format!("at least {base_fee}"), price.to_string()));
+                return Err(Refusal::breaks(TransactionRule::FeeCap, format!("at least {base_fee}"), price));
             }
             // Above a base fee the tip is what the price leaves, but only from londonfix on.
             let tip = if flags.london_fix && flags.london { tip(price, price, base_fee) } else { price.into() };
@@ -68,20 +68,16 @@ impl GasPrices {
 }
 
 fn check_caps(tip_cap: Option<U256>, fee_cap: Option<U256>, base_fee: U256) -> Result<(), Refusal> {
-    let wide = |rule| violation(rule, "at most 2^256-1".to_owned(), "more".to_owned());
+    let wide = |rule| Refusal::breaks(rule, "at most 2^256-1", "more");
     let fee_cap = fee_cap.ok_or_else(|| wide(TransactionRule::FeeCapWidth))?;
     let tip_cap = tip_cap.ok_or_else(|| wide(TransactionRule::TipCapWidth))?;
     if fee_cap < tip_cap {
-        return Err(violation(TransactionRule::TipCap, format!("at most {fee_cap}"), tip_cap.to_string()));
+        return Err(Refusal::breaks(TransactionRule::TipCap, format!("at most {fee_cap}"), tip_cap));
     }
     if fee_cap < base_fee {
-        return Err(violation(TransactionRule::FeeCap, format!("at least {base_fee}"), fee_cap.to_string()));
+        return Err(Refusal::breaks(TransactionRule::FeeCap, format!("at least {base_fee}"), fee_cap));
     }
     Ok(())
-}
-
-fn violation(rule: TransactionRule, expected: String, found: String) -> Refusal {
-    Refusal::Violation(Violation { rule, expected, found })
 }
 
 /// What `price` leaves above the base fee, at most `cap`; below the base fee it is negative.

@@ -1,15 +1,17 @@
 //! One transaction of a block: the steps of §6.2.
 
-use alloy_primitives::{Address, U256, address};
+use std::fmt;
+
+use alloy_primitives::{Address, U256};
 
 use super::{
     BlockContext,
-    error::{Refusal, TransactionRule, Violation},
+    error::{Refusal, TransactionRule},
     fees::GasPrices,
 };
 use crate::{
     evm::{
-        Machine, Message, Outcome, Status, create_address,
+        Machine, Message, Outcome, SYSTEM_CALLER, Status, create_address,
         table::Table,
         trace::Tracer,
         word::Word,
@@ -29,9 +31,6 @@ pub(super) struct Envelope<'m> {
     pub(super) pays: bool,
     pub(super) message: Message<'m>,
 }
-
-/// The one sender of state transactions (§6.4).
-const SYSTEM_CALLER: Address = address!("fffffffffffffffffffffffffffffffffffffffe");
 
 /// The gas that a state transaction has.
 const STATE_TRANSACTION_GAS: u64 = 1_000_000;
@@ -81,16 +80,15 @@ impl<'m, 'a, 'b, T: Tracer, W: Word> BlockRun<'m, 'a, 'b, T, W> {
         transaction: &Transaction,
         sender: Option<Address>,
     ) -> Result<Receipt, Refusal> {
-        let violation = |rule, expected: String, found: String| Refusal::Violation(Violation { rule, expected, found });
         let too_large = transaction.gas > self.world.block.gas_limit;
         if too_large && self.world.table.generation == Generation::G3 {
             // The client leaves it out and then misses its receipt.
             let expected = format!("at most {}", self.world.block.gas_limit);
-            return Err(violation(TransactionRule::BlockGasLimit, expected, transaction.gas.to_string()));
+            return Err(Refusal::breaks(TransactionRule::BlockGasLimit, expected, transaction.gas));
         }
         // The client recovers the sender of a transaction that is too large as well, for its receipt.
         let sender = sender.ok_or_else(|| {
-            violation(TransactionRule::Sender, "a signature that recovers".into(), "one that does not".into())
+            Refusal::breaks(TransactionRule::Sender, "a signature that recovers", "one that does not")
         })?;
         let contract_address = transaction.to.is_none().then(|| create_address(&sender, transaction.nonce));
         let mut receipt = Receipt {
@@ -152,27 +150,27 @@ impl<'m, 'a, 'b, T: Tracer, W: Word> BlockRun<'m, 'a, 'b, T, W> {
             if !cost.is_some_and(|cost| journal.subtract_balance(sender, &cost.into())) {
                 let price = prices.upfront.map_or_else(|| "more than 2^256".to_owned(), |price| price.to_string());
                 let expected = format!("{gas} * {price} wei");
-                return Err(Refusal::Violation(Violation::new(TransactionRule::GasFunds, expected, balance)));
+                return Err(Refusal::breaks(TransactionRule::GasFunds, expected, balance));
             }
         }
         self.gas_pool = self.gas_pool.checked_sub(gas).ok_or_else(|| {
             let expected = format!("at most {}", self.gas_pool);
-            Refusal::Violation(Violation::new(TransactionRule::GasPool, expected, gas))
+            Refusal::breaks(TransactionRule::GasPool, expected, gas)
         })?;
         let intrinsic = intrinsic_gas(message.to.is_none(), message.input, &self.world.table.flags);
         let execution_gas = gas.checked_sub(intrinsic).ok_or_else(|| {
             let expected = format!("at least {intrinsic}");
-            Refusal::Violation(Violation::new(TransactionRule::IntrinsicGas, expected, gas))
+            Refusal::breaks(TransactionRule::IntrinsicGas, expected, gas)
         })?;
         // §6.2 step 8: generations from v0.7.1 on let the transfer itself fail.
         let balance = journal.balance(sender);
         if generation == Generation::G1 && balance < message.value {
             let expected = format!("at least {}", message.value);
-            return Err(Refusal::Violation(Violation::new(TransactionRule::ValueFunds, expected, balance)));
+            return Err(Refusal::breaks(TransactionRule::ValueFunds, expected, balance));
         }
         // A creation is included as failed instead: there the same refusal ends the frame.
         if generation == Generation::G3 && message.nonce == u64::MAX && message.to.is_some() {
-            return Err(Refusal::Violation(Violation::new(TransactionRule::LastNonce, "below 2^64-1", message.nonce)));
+            return Err(Refusal::breaks(TransactionRule::LastNonce, "below 2^64-1", message.nonce));
         }
         self.world.transaction = TransactionContext { origin: message.caller, gas_price: prices.effective };
         let message = Message { gas: execution_gas, ..message };
@@ -205,20 +203,20 @@ fn pay(journal: &mut Journal<'_>, account: AccountIndex, price: Amount, units: u
 
 /// What a state transaction has to be (§6.4); its nonce is not looked at.
 fn check_state_transaction(transaction: &Transaction, sender: &Address) -> Result<(), Refusal> {
-    let refuse = |expected: String, found: String| {
-        Err(Refusal::Violation(Violation { rule: TransactionRule::State, expected, found }))
+    let refuse = |expected: &dyn fmt::Display, found: &dyn fmt::Display| {
+        Err(Refusal::breaks(TransactionRule::State, expected, found))
     };
     if !transaction.gas_price.is_zero() {
-        return refuse("a gas price of 0".to_owned(), transaction.gas_price.to_string());
+        return refuse(&"a gas price of 0", &transaction.gas_price);
     }
     if transaction.gas != STATE_TRANSACTION_GAS {
-        return refuse(format!("{STATE_TRANSACTION_GAS} gas"), transaction.gas.to_string());
+        return refuse(&format_args!("{STATE_TRANSACTION_GAS} gas"), &transaction.gas);
     }
     if *sender != SYSTEM_CALLER {
-        return refuse(format!("sender {SYSTEM_CALLER}"), sender.to_string());
+        return refuse(&format_args!("sender {SYSTEM_CALLER}"), sender);
     }
     if transaction.to.is_none_or(|to| to.is_zero()) {
-        return refuse("a receiver".to_owned(), "none".to_owned());
+        return refuse(&"a receiver", &"none");
     }
     Ok(())
 }
