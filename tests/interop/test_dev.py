@@ -27,8 +27,7 @@ def test_each_goes_on_where_the_other_has_stopped(first: str, go_client: str, tm
 
     def check(node: RunningNode | GoNode) -> None:
         for number, expected in enumerate(hashes):
-            ask = node.rpc if isinstance(node, RunningNode) else node.result
-            assert ask("eth_getBlockByNumber", hex(number), False)["hash"] == expected, number
+            assert node.rpc("eth_getBlockByNumber", hex(number), False)["hash"] == expected, number
 
     def ours() -> None:
         with RunningNode(chain.data_dir, chain.genesis, "--dev") as node:
@@ -39,11 +38,11 @@ def test_each_goes_on_where_the_other_has_stopped(first: str, go_client: str, tm
 
     def theirs() -> None:
         with GoNode(go_client, chain.data_dir, chain.genesis, tmp_path / "go.log", flags=["--dev"]) as node:
-            node.wait_for(len(hashes) + 1, PATIENCE_SECONDS)
+            node.wait_for_height(len(hashes) + 1, PATIENCE_SECONDS)
             check(node)
             height = node.height()
             assert height is not None
-            found = [node.result("eth_getBlockByNumber", hex(number), False)["hash"] for number in range(height + 1)]
+            found = [node.rpc("eth_getBlockByNumber", hex(number), False)["hash"] for number in range(height + 1)]
             hashes[:] = found
 
     for turn in (ours, theirs, ours) if first == "this program" else (theirs, ours, theirs):
