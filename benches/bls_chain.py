@@ -1,4 +1,4 @@
-"""Makes a chain of BLS validators and measures its restore, the core's alone and, if asked, the Go client's.
+"""Makes a chain of BLS validators and measures its restore: the core's steps, the whole command, the Go client's.
 
     python benches/bls_chain.py [--blocks 10000] [--validators 4] [--own-seals] [--go BINARY]
 
@@ -12,19 +12,25 @@ from __future__ import annotations
 import argparse
 import json
 import resource
-import socket
 import subprocess
+import sys
 import tempfile
 import time
-import urllib.request
 from pathlib import Path
 from typing import Any
 
 import rlp
 
-from polygon_edge import _core
-from polygon_edge.archive.flat import Metadata, encode_metadata
+REPOSITORY = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(REPOSITORY))
 
+from tests.interop.go_node import GoNode  # noqa: E402
+from tests.program import COMMAND  # noqa: E402
+
+from polygon_edge import _core  # noqa: E402
+from polygon_edge.archive.flat import Metadata, encode_metadata  # noqa: E402
+
+GO_SECONDS = 3600
 FORKS = ("homestead", "EIP150", "EIP155", "EIP158", "byzantium", "constantinople", "petersburg", "istanbul")
 GAS_LIMIT = 8_000_000
 CHAIN_ID = 77
@@ -148,75 +154,61 @@ def restore_by_core(network: Network, records: list[bytes]) -> dict[str, float]:
     return spent
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def block_number(port: int) -> int:
-    """The head of a node by its JSON-RPC, -1 while that does not answer."""
-    question = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "eth_blockNumber", "params": []}).encode()
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}", question, timeout=5) as answer:
-            return int(json.load(answer)["result"], 16)
-    except (OSError, KeyError):
-        return -1
-
-
 def processor_seconds_of_children() -> float:
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 
 
-def restore_by_go(binary: str, folder: Path, blocks: int) -> tuple[float, float]:
-    """Seconds until the Go client has restored the archive in `folder`, by its own word, and its processor seconds."""
-    grpc, libp2p, jsonrpc = (free_port() for _ in range(3))
-    argv = [binary, "server", "--data-dir", "go", "--chain", "genesis.json", "--restore", "archive", "--no-discover"]
-    argv += ["--grpc-address", f"127.0.0.1:{grpc}", "--libp2p", f"127.0.0.1:{libp2p}"]
-    argv += ["--jsonrpc", f"127.0.0.1:{jsonrpc}"]
-    log = folder / "log"
-    before = processor_seconds_of_children()
-    started = time.perf_counter()
-    with log.open("wb") as out, subprocess.Popen(argv, cwd=folder, stdout=out, stderr=out) as process:
-        try:
-            while block_number(jsonrpc) < blocks:
-                if process.poll() is not None:
-                    raise SystemExit(f"the Go client ended: {log.read_text()[-2000:]}")
-                time.sleep(0.05)
-            seconds = time.perf_counter() - started
-        finally:
-            process.terminate()
+def restore_by_command(folder: Path) -> tuple[float, float]:
+    """Seconds of our whole command, from its start to its end, and its processor seconds."""
+    words = [*COMMAND, "restore", folder / "archive", "--data-dir", folder / "ours"]
+    before, started = processor_seconds_of_children(), time.perf_counter()
+    done = subprocess.run(
+        [*map(str, words), "--chain", str(folder / "genesis.json")], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return time.perf_counter() - started, processor_seconds_of_children() - before
+
+
+def restore_by_go(binary: Path, folder: Path, blocks: int) -> tuple[float, float]:
+    """Seconds from the start of the Go client until it has the head, and its processor seconds."""
+    before, started = processor_seconds_of_children(), time.perf_counter()
+    with GoNode(binary, folder / "go", folder / "genesis.json", folder / "log", folder / "archive") as node:
+        node.wait_for_height(blocks, GO_SECONDS, interval_seconds=0.05)
+        seconds = time.perf_counter() - started
     return seconds, processor_seconds_of_children() - before
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Parse the flags and run what they ask for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--blocks", type=int, default=10_000)
     parser.add_argument("--validators", type=int, default=4)
-    parser.add_argument("--own-seals", action="store_true")
-    parser.add_argument("--go")
+    parser.add_argument("--own-seals", action="store_true", help="parent seals by other validators than committed ones")
+    parser.add_argument("--go", type=Path, metavar="BINARY", help="a Go client v0.6.3 to measure in the same run")
     arguments = parser.parse_args()
     network = Network(arguments.validators)
     records = network.records(arguments.blocks, own_seals=arguments.own_seals)
-    before = time.process_time()
     spent = restore_by_core(network, records)
-    processor = time.process_time() - before
-    total = sum(spent.values())
     steps = ", ".join(f"{step} {seconds:.2f}" for step, seconds in spent.items())
-    print(f"core: {total:.2f} s ({steps}), {arguments.blocks / total:.0f} blocks/s, {processor:.2f} processor s")
-    if arguments.go:
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            (folder / "genesis.json").write_text(json.dumps(network.genesis_file()))
-            metadata = encode_metadata(Metadata(len(records), network.head))
-            (folder / "archive").write_bytes(metadata + b"".join(records))
-            seconds, go_processor = restore_by_go(arguments.go, folder, arguments.blocks)
+    print(f"core: {sum(spent.values()):7.2f} s ({steps})")
+    with tempfile.TemporaryDirectory(prefix="polygon-edge-bench-") as name:
+        folder = Path(name)
+        (folder / "genesis.json").write_text(json.dumps(network.genesis_file()))
+        metadata = encode_metadata(Metadata(len(records), network.head))
+        (folder / "archive").write_bytes(metadata + b"".join(records))
+        ours, our_processor = restore_by_command(folder)
         print(
-            f"Go:   {seconds:.2f} s, {arguments.blocks / seconds:.0f} blocks/s, {go_processor:.2f} processor s; "
-            f"{seconds / total:.1f} times as long, {go_processor / processor:.1f} times the processor"
+            f"ours: {ours:7.2f} s, {arguments.blocks / ours:6.0f} blocks/s, {our_processor:7.2f} processor s",
+            flush=True,
         )
+        if arguments.go:
+            theirs, processor = restore_by_go(arguments.go, folder, arguments.blocks)
+            print(
+                f"Go:   {theirs:7.2f} s, {arguments.blocks / theirs:6.0f} blocks/s, {processor:7.2f} processor s; "
+                f"{theirs / ours:.1f} times as long, {processor / our_processor:.1f} times the processor"
+            )
 
 
 if __name__ == "__main__":

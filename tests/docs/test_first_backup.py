@@ -10,7 +10,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from tests.interop.go_node import free_ports
+from tests.ports import free_ports
 from tests.program import COMMAND
 
 from polygon_edge.archive.flat import FlatArchive

@@ -20,6 +20,7 @@ import httpx
 import pytest
 from tests.crash.network import head_of
 from tests.node.running import RunningNode, run
+from tests.ports import free_port
 from tests.program import COMMAND
 
 from polygon_edge import _core
@@ -33,13 +34,6 @@ if TYPE_CHECKING:
 CLOSED = "databases flushed and closed, locks released"
 BLOCK_TIME = ("--block-time", "1")
 ENDED_SECONDS = 30
-
-
-def free_port() -> int:
-    """A port that nothing listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-    return port
 
 
 def height_at(port: int) -> int | None:
