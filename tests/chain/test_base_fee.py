@@ -53,6 +53,25 @@ def test_the_next_base_fee(before: _core.Header, expected: int) -> None:
     assert FEES.after(before) == expected
 
 
+def test_the_fees_are_those_of_a_go_node_of_v1_3_2() -> None:
+    """Base fee and gas used of blocks 0 to 9 of a chain of its engine dev, with blocks of ours among the later ones."""
+    seen = [
+        (1_000_000_000, 0x70000),
+        (896_875_000, 0),
+        (784_765_625, 184_980),
+        (693_591_974, 218_564),
+        (614_121_554, 0),
+        (537_356_360, 0),
+        (470_186_815, 0),
+        (411_413_464, 184_980),
+        (363_615_668, 218_564),
+        (321_953_292, 0),
+    ]
+    fees = BaseFees(0, 1_000_000_000, 2, 8)
+    headers = [parent(number, gas_used, fee, 0x500000) for number, (fee, gas_used) in enumerate(seen)]
+    assert [fees.after(header) for header in headers[:-1]] == [fee for fee, _ in seen[1:]]
+
+
 def test_without_london_there_is_none() -> None:
     assert BaseFees().after(parent(11, 8_000_000, 7)) == 0
 

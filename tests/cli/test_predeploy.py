@@ -92,6 +92,10 @@ def test_a_later_release_takes_the_code_that_the_constructor_returns(command: Co
     assert command(*WORDS).exit_code == 0
     assert alloc(file)[ADDRESS] == {"code": "0x6001", "storage": {f"0x{1:064x}": f"0x{77:064x}"}, "balance": "0x0"}
     assert list(json.loads(file.read_bytes())["genesis"]) == ["gasLimit", "alloc"]
+    (tmp_path / "a.json").write_bytes(artifact([]))
+    assert command(*WORDS, "--predeploy-address", "0x1101").exit_code == 0
+    # No code, where the earlier release writes it as empty.
+    assert alloc(file)["0x0000000000000000000000000000000000001101"] == {"balance": "0x0"}
 
 
 @pytest.mark.parametrize(

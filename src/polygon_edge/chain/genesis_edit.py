@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from polygon_edge.chain.address import checksum_address
 from polygon_edge.chain.document import duration_text, fixed_bytes, same_key
+from polygon_edge.chain.generation import Generation
 from polygon_edge.chain.genesis import parse_genesis
 from polygon_edge.chain.genesis_file import INDENT
 from polygon_edge.chain.json_text import json_text
@@ -65,7 +66,7 @@ class GenesisDocument:
         header = _field(self._document, "genesis")
         alloc: dict[str, Any] = _field(header, "alloc") or {}
         alloc = {checksum_address(fixed_bytes(key, 20)): value for key, value in alloc.items()}
-        alloc[checksum_address(account.address)] = _account(account)
+        alloc[checksum_address(account.address)] = _account(account, is_later=self.genesis.generation is Generation.G3)
         name = next((key for key in header if same_key(key, "alloc")), "alloc")
         if name not in header:
             # In the place that Go gives it.
@@ -163,10 +164,10 @@ def _validators(validators: ValidatorSet) -> list[dict[str, str]]:
     return found
 
 
-def _account(account: GenesisAccount) -> dict[str, Any]:
-    """An account of the alloc in Go's order and form."""
+def _account(account: GenesisAccount, *, is_later: bool) -> dict[str, Any]:
+    """An account of the alloc in Go's order and form; later releases leave out code of no bytes."""
     storage = {"0x" + slot.hex(): "0x" + account.storage[slot].hex() for slot in sorted(account.storage)}
-    document: dict[str, Any] = {"code": "0x" + account.code.hex()}
+    document: dict[str, Any] = {} if is_later and not account.code else {"code": "0x" + account.code.hex()}
     if storage:
         document["storage"] = storage
     if account.balance is not None:
