@@ -1,7 +1,8 @@
 """The Go client is killed while it writes a block: this program goes back to the last whole block and seals on, and so
 does the Go client after it, in the same directory.
 
-Needs the binary of v0.6.3, which writes the records of a block one by one (§4.4).
+Needs the binaries, named by the environment: of v0.6.3, which writes the records of a block one by one, and of v1.3.2,
+which writes them at once (§4.4).
 """
 
 from __future__ import annotations
@@ -11,30 +12,36 @@ import re
 import shutil
 import subprocess
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
 from tests.crash.network import seeded
+from tests.interop.conftest import named_binary
 from tests.interop.go_node import GoNode
-from tests.interop.kinds import KINDS, new_chain
-from tests.node.running import RunningNode
+from tests.interop.kinds import KINDS, Kind, new_chain
+from tests.node.running import RunningNode, run
 from tests.store.independent_reader import Stored, stored
 
 from demonstration.load import ACCOUNTS, Load
 
 if TYPE_CHECKING:
     import random
-    from pathlib import Path
 
 pytestmark = pytest.mark.interop
 
-KIND = KINDS[0]
-ROUNDS = int(os.environ.get("POLYGON_EDGE_GO_KILL_ROUNDS", "20"))
+HALF_WRITING = [kind for kind in KINDS if kind.name in {"v0.6.3 PoA ECDSA", "v0.6.3 PoS BLS"}]
+KILLED = [*HALF_WRITING, *(kind for kind in KINDS if kind.name == "v1.3.2 PoA ECDSA")]
+ROUNDS = int(os.environ.get("POLYGON_EDGE_GO_KILL_ROUNDS", "10"))
 LONGEST_WRITING_SECONDS = 0.001
 """How long the Go client takes for the records of a block, on a machine with little else to do."""
 
 RECORDS_OF_EMPTY_BLOCK = 7
 """Body, header, head hash, head number, canonical hash, total difficulty, receipts."""
+
+NETWORK = Path(__file__).parent.parent / "data" / "v0.6.3" / "poa-ecdsa"
+BYTES_OF_RESTORE = (2_000, 400_000)
+"""From its genesis block on to almost its end."""
 
 RECEIVER = "0x" + "42" * 20
 REPAIRED = "the head was left half-written"
@@ -94,12 +101,19 @@ def whole_head(left: Stored) -> int:
         number -= 1
 
 
+def is_half_written(left: Stored, whole: int) -> bool:
+    """Whether a head pointer names another block than the last one that is whole."""
+    # The head hash is written before the head number.
+    return whole < left.head or left.blockchain[b"ohash"] != left.blockchain[b"c" + whole.to_bytes(8, "big")]
+
+
 class Killed:
     """One data directory, in which Go nodes are killed and ours go on; counts what was found."""
 
-    def __init__(self, go_client: str, folder: Path) -> None:
-        self._go_client, self._folder = go_client, folder
-        self._chain = new_chain(KIND, go_client, folder)
+    def __init__(self, kind: Kind, folder: Path) -> None:
+        self._kind, self._folder = kind, folder
+        self._go_client = named_binary(kind.binary)
+        self._chain = new_chain(kind, self._go_client, folder)
         self.kills = self.halves = self.blocks = 0
 
     def go_on(self, kill: Kill, *, transactions: int) -> None:
@@ -115,11 +129,10 @@ class Killed:
             written = max(int(found) for found in _NEW_BLOCK.findall(node.messages))
         left = stored(shutil.copytree(self._chain.data_dir, self._folder / f"left-{self.kills}"))
         whole = whole_head(left)
-        # The head hash is written before the head number.
-        is_half = whole < left.head or left.blockchain[b"ohash"] != left.blockchain[b"c" + whole.to_bytes(8, "big")]
+        is_half = is_half_written(left, whole)
         self.halves += is_half
         assert written <= whole <= left.head <= whole + 1
-        with RunningNode(self._chain.data_dir, self._chain.genesis, *KIND.flags) as ours:
+        with RunningNode(self._chain.data_dir, self._chain.genesis, *self._kind.flags) as ours:
             found = _HEAD.search(ours.messages)
             assert found is not None
             assert int(found[1]) == whole
@@ -131,7 +144,7 @@ class Killed:
     def theirs(self) -> GoNode:
         """A Go node on the directory."""
         log = self._folder / f"go-{self.kills}.log"
-        return GoNode(self._go_client, self._chain.data_dir, self._chain.genesis, log, flags=KIND.flags)
+        return GoNode(self._go_client, self._chain.data_dir, self._chain.genesis, log, flags=self._kind.flags)
 
     def close(self) -> None:
         """Have a Go node start on what is there at the end, and seal on."""
@@ -140,10 +153,11 @@ class Killed:
         print(f"{self.kills} kills, {self.blocks} blocks; {self.halves} heads were half-written, and were given up")
 
 
-def test_a_block_is_given_up_where_one_of_its_records_is_missing_and_no_other(go_client: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", HALF_WRITING, ids=lambda kind: kind.name)
+def test_a_block_is_given_up_where_one_of_its_records_is_missing_and_no_other(kind: Kind, tmp_path: Path) -> None:
     if shutil.which("strace") is None:
         pytest.skip("no strace, which kills before a record that is chosen")
-    killed = Killed(go_client, tmp_path)
+    killed = Killed(kind, tmp_path)
     for record in range(1, RECORDS_OF_EMPTY_BLOCK + 1):
         killed.go_on(kill_before(record), transactions=0)
     # Body and header are in the block already when the first pointer names it.
@@ -153,9 +167,47 @@ def test_a_block_is_given_up_where_one_of_its_records_is_missing_and_no_other(go
     killed.close()
 
 
-def test_a_kill_at_any_moment_costs_no_block_that_was_whole(go_client: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", KILLED, ids=lambda kind: kind.name)
+def test_a_kill_at_any_moment_costs_no_block_that_was_whole(kind: Kind, tmp_path: Path) -> None:
     kill = kill_at_random(seeded("kills of a Go node"))
-    killed = Killed(go_client, tmp_path)
+    killed = Killed(kind, tmp_path)
     for _ in range(ROUNDS):
         killed.go_on(kill, transactions=ACCOUNTS)
     killed.close()
+
+
+def test_a_restore_that_was_killed_is_finished_by_us(go_client: str, tmp_path: Path) -> None:
+    chance = seeded("kills of a Go node that restores")
+    archive, genesis = NETWORK / "full.dat", NETWORK / "genesis.json"
+    assert restore(tmp_path / "whole", archive, genesis).returncode == 0
+    expected = stored(tmp_path / "whole")
+    halves, heads = 0, []
+    for number in range(ROUNDS):
+        data_dir = tmp_path / f"node-{number}"
+        with GoNode(go_client, data_dir, genesis, tmp_path / f"go-{number}.log", archive) as node:
+            wait_for_journal(data_dir / "blockchain", chance.randint(*BYTES_OF_RESTORE))
+            node.kill()
+        left = stored(shutil.copytree(data_dir, tmp_path / f"left-{number}"))
+        whole = whole_head(left)
+        is_half = is_half_written(left, whole)
+        halves += is_half
+        heads.append(whole)
+        done = restore(data_dir, archive, genesis)
+        assert done.returncode == 0, done.stderr
+        assert (REPAIRED in done.stderr) is is_half
+        found = stored(data_dir)
+        assert found.blockchain == expected.blockchain
+        assert found.state(found.head) == expected.state(expected.head)
+    print(f"{ROUNDS} kills at the heads {sorted(heads)}; {halves} of them were half-written")
+
+
+def restore(data_dir: Path, archive: Path, genesis: Path) -> subprocess.CompletedProcess[str]:
+    """Restore with this program."""
+    return run(["restore", archive, "--data-dir", data_dir, "--chain", genesis])
+
+
+def wait_for_journal(blockchain: Path, size: int) -> None:
+    """Wait until so many bytes of records are written."""
+    deadline = time.monotonic() + 30
+    while not any(blockchain.glob("*.log")) or journal(blockchain).stat().st_size < size:
+        assert time.monotonic() < deadline, "no restore"
