@@ -1,6 +1,6 @@
 //! Headers and blocks in their network form (§2.2, §2.3), and the stored body (§2.7).
 
-use alloy_primitives::{Address, B256, Bytes, keccak256};
+use alloy_primitives::{Address, B256, Bytes, b256, keccak256};
 
 use crate::{
     forks::{Generation, Rules},
@@ -8,8 +8,10 @@ use crate::{
     rlp::{self, Item, Items, Kind, RlpError},
     state::EMPTY_ROOT,
     transaction::{Form, Transaction, hashed_form},
-    verify::EMPTY_UNCLES_HASH,
 };
+
+/// Hash of an empty list of uncles (§2.8).
+pub const EMPTY_UNCLES_HASH: B256 = b256!("1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347");
 
 /// A block header. `miner` is a vote, not the fee receiver (§3.7), and may be of any length.
 #[derive(Clone, Debug, PartialEq, Eq)]

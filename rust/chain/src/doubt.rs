@@ -85,14 +85,14 @@ mod tests {
 
     use super::*;
     use crate::{
-        block::{Block, Header},
+        block::{Block, EMPTY_UNCLES_HASH, Header},
         extra::Extra,
         forks::Generation,
         rlp::{self, RlpError},
         run::{PreparedBlock, SealCheck},
         state::EMPTY_ROOT,
         transaction::{Form, Transaction},
-        verify::{EMPTY_UNCLES_HASH, ISTANBUL_DIGEST},
+        verify::ISTANBUL_DIGEST,
     };
 
     const NEVER: EmptyEnds = EmptyEnds { epoch_size: 10, from: Vec::new() };

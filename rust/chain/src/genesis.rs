@@ -2,7 +2,10 @@
 
 use alloy_primitives::{Address, B256, Bytes};
 
-use crate::{block::Header, state::EMPTY_ROOT, verify::EMPTY_UNCLES_HASH};
+use crate::{
+    block::{EMPTY_UNCLES_HASH, Header},
+    state::EMPTY_ROOT,
+};
 
 /// The fields of the genesis file that make the header; everything else in it is constant (§5.3).
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@
 //! the data-and-execution fact sheet of the Go client (v0.6.3 = G1, v1.3.2 = G3).
 #![deny(unsafe_code)]
 
-pub use alloy_primitives::{Address, B256, Bytes, U256, keccak256, map::AddressMap};
+pub use alloy_primitives::{Address, B256, Bytes, U256, hex, keccak256, map::AddressMap};
 
 pub mod aggregate;
 pub mod block;

@@ -6,7 +6,7 @@
 use alloy_primitives::{Address, B256, Bytes};
 
 use crate::{
-    block::{Block, Header},
+    block::{Block, EMPTY_UNCLES_HASH, Header},
     execute::{BlockContext, Candidate, ExecutionError, Executor, Fate},
     extra::{Extra, Seals, VANITY, Validator, ValidatorType},
     forks::{Engine, Generation, Rules},
@@ -18,7 +18,7 @@ use crate::{
     state_trie::StateTrie,
     transaction::transactions_root,
     trie::ordered_root,
-    verify::{EMPTY_UNCLES_HASH, ISTANBUL_DIGEST},
+    verify::ISTANBUL_DIGEST,
 };
 
 /// Bytes of a candidate with a BLS key: the RLP of both (§3.7).

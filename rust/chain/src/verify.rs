@@ -6,7 +6,7 @@ use alloy_primitives::{Address, B256, b256, hex};
 
 use crate::{
     aggregate::named,
-    block::Header,
+    block::{EMPTY_UNCLES_HASH, Header},
     extra::{Seals, Validator},
     forks::{Engine, Rules},
     rlp::RlpError,
@@ -16,9 +16,6 @@ use crate::{
 
 /// mixHash of every block above genesis (§3.2).
 pub const ISTANBUL_DIGEST: B256 = b256!("63746963616c2062797a616e74696e65206661756c7420746f6c6572616e6365");
-
-/// Hash of an empty list of uncles (§2.8).
-pub const EMPTY_UNCLES_HASH: B256 = b256!("1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347");
 
 /// The rules a block is held against, in the order of the checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

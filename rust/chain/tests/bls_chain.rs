@@ -5,7 +5,7 @@
 use polygon_edge_chain::{
     Address, B256, Bytes,
     aggregate::aggregate,
-    block::{Block, Header},
+    block::{Block, EMPTY_UNCLES_HASH, Header},
     bls::BlsKey,
     extra::{Extra, Seals, Validator, ValidatorType},
     forks::{Engine, Forks, Generation, Rules},
@@ -14,7 +14,7 @@ use polygon_edge_chain::{
     seal::{Agreed, proposer_digest},
     signature::SigningKey,
     state::EMPTY_ROOT,
-    verify::{EMPTY_UNCLES_HASH, ISTANBUL_DIGEST, Parent, Rule, ValidatorSets, verify_run},
+    verify::{ISTANBUL_DIGEST, Parent, Rule, ValidatorSets, verify_run},
 };
 
 const GAS_LIMIT: u64 = 8_000_000;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use alloy_primitives::{Address, B256, Bytes, U256, address, keccak256};
 use polygon_edge_chain::{
-    evm::{Status, frame::Failure},
+    evm::{Status, failure::Failure},
     execute::{
         BlockContext, BlockOutcome, CallMessage, CallOutcome, Deployment, ExecutionError, GenesisAccount,
         TransactionRule, call, execute_block, genesis_changes,

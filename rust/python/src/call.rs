@@ -1,12 +1,12 @@
 //! The verb `call`: a message executed on the state of any block, keeping nothing.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use polygon_edge_chain::{
     Address, AddressMap, B256, Bytes,
     block::Header,
     evm::Status,
-    execute::{self, BlockContext, CallMessage, ExecutionError, Executor},
+    execute::{self, BlockContext, CallMessage, ExecutionError},
     forks::Rules,
     journal::Fault,
     run,
@@ -20,10 +20,7 @@ use pyo3::{
     types::PyBytes,
 };
 
-use crate::{
-    chain::{Chain, lock},
-    convert, error,
-};
+use crate::{chain::Chain, convert, error};
 
 create_exception!(
     polygon_edge._core,
@@ -66,30 +63,6 @@ pub struct CallOutcome {
     output: Py<PyBytes>,
     /// After refund.
     gas_used: u64,
-}
-
-/// Executors that no call uses at the moment, with the code they have analysed.
-#[derive(Default)]
-pub(crate) struct IdleExecutors(Mutex<Vec<Executor>>);
-
-impl IdleExecutors {
-    /// How many are kept; more calls than that at once pay for analysing code again.
-    const KEPT: usize = 4;
-    /// Bytes of analysed code that each keeps.
-    const CODE: usize = 8 << 20;
-
-    fn take(&self, rules: &Rules) -> Executor {
-        let idle = lock(&self.0).pop().filter(|executor| executor.rules() == rules);
-        idle.unwrap_or_else(|| Executor::with_code_bound(rules, Self::CODE))
-    }
-
-    fn give_back(&self, mut executor: Executor) {
-        executor.release_frames();
-        let mut idle = lock(&self.0);
-        if idle.len() < Self::KEPT {
-            idle.push(executor);
-        }
-    }
 }
 
 /// The hash of canonical block `number`, zero where there is none.

@@ -2,7 +2,7 @@
 
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, Weak},
     time::Duration,
 };
 
@@ -23,9 +23,10 @@ use polygon_edge_store::{
 use pyo3::{prelude::*, types::PyBytes};
 
 use crate::{
-    call::IdleExecutors,
     error,
+    executors::IdleExecutors,
     genesis::Genesis,
+    lock::lock,
     prepare::{Run, Violation},
     rules::Rules,
     snapshot::{SharedBlocks, Snapshot},
@@ -92,13 +93,6 @@ impl Executed {
         let start = self.inner.blocks.last().map_or(self.inner.start, |block| block.index + 1);
         self.inner.violation.clone().map(|violation| Violation::new(start, violation))
     }
-}
-
-/// Locks `mutex`. No error is made while it is locked, unless all who lock it have let go of the interpreter: that takes the
-/// interpreter lock, which another thread may hold while it waits for this one.
-pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic while the lock was held has already reached Python; what the lock guards is replaced as a whole.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Chain {

@@ -1,6 +1,6 @@
 //! Keys of a node: made, read, signing; and the digests that a sealer signs. Files are Python's.
 
-use polygon_edge_chain::{bls, seal, signature::SigningKey};
+use polygon_edge_chain::{bls, hex, seal, signature::SigningKey};
 use pyo3::{
     exceptions::{PyOSError, PyValueError},
     prelude::*,
@@ -42,10 +42,6 @@ fn randomness() -> PyResult<[u8; 32]> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|error| PyOSError::new_err(format!("no randomness: {error}")))?;
     Ok(bytes)
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[pymethods]
@@ -90,7 +86,7 @@ impl EcdsaKey {
     }
 
     fn __repr__(&self) -> String {
-        format!("EcdsaKey(address=0x{})", hexadecimal(self.inner.address().as_slice()))
+        format!("EcdsaKey(address=0x{})", hex::encode(self.inner.address().as_slice()))
     }
 }
 
@@ -125,7 +121,7 @@ impl BlsKey {
     }
 
     fn __repr__(&self) -> String {
-        format!("BlsKey(public_key=0x{})", hexadecimal(&self.inner.public_key()))
+        format!("BlsKey(public_key=0x{})", hex::encode(self.inner.public_key()))
     }
 }
 

@@ -12,15 +12,18 @@ mod convert;
 mod decode;
 mod doubts;
 mod error;
+mod executors;
 mod genesis;
 mod headers;
 mod keys;
+mod lock;
 mod prepare;
 mod propose;
 mod query;
 mod repair;
 mod rules;
 mod snapshot;
+mod stored;
 mod view;
 
 /// The Rust core of polygon-edge.

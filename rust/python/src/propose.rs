@@ -18,13 +18,7 @@ use polygon_edge_chain::{
 };
 use pyo3::{exceptions::PyValueError, prelude::*, pybacked::PyBackedBytes, types::PyBytes};
 
-use crate::{
-    call::canonical_hash,
-    chain::{Chain, lock},
-    convert,
-    decode::Transaction,
-    error,
-};
+use crate::{call::canonical_hash, chain::Chain, convert, decode::Transaction, error, lock::lock};
 
 /// Bytes of a seal: r || s || parity.
 const SEAL: usize = 65;

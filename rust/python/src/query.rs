@@ -1,52 +1,26 @@
 //! Queries on an open data directory: blocks by number, accounts and slots at any state root.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use polygon_edge_chain::{
     Address, B256, Bytes, U256,
-    block::{Header, NetworkForm, network_form, position_in_stored_body},
+    block::{Header, NetworkForm, position_in_stored_body},
     forks::Engine,
-    hash,
-    rlp::RlpError,
-    run,
+    hash, run,
     state::{NodeSource, StateError},
     state_trie::StateView,
 };
 use polygon_edge_store::{BlockReader, StoreError};
 use pyo3::{prelude::*, types::PyBytes};
 
-use crate::{chain::Chain, convert, error};
+use crate::{
+    chain::Chain,
+    convert, error,
+    stored::{damaged_body, header_and_body, header_at, network_block},
+};
 
 /// An account: nonce, balance, storage root, code hash.
 type Account = (u64, U256, B256, B256);
-
-/// Hash and header RLP of canonical block `number` of the data directory at `path`.
-fn header_at(path: &Path, blocks: &BlockReader, number: u64) -> PyResult<Option<(B256, Vec<u8>)>> {
-    let fail = |error| error::store(path, &error);
-    let Some(hash) = blocks.canonical_hash(number).map_err(fail)? else { return Ok(None) };
-    let header = blocks.header(&hash).map_err(fail)?;
-    let header = header.ok_or_else(|| error::damaged(path, format!("the header of block {number} is missing")))?;
-    Ok(Some((hash, header)))
-}
-
-/// Header RLP and stored body of canonical block `number` of the data directory at `path`.
-fn header_and_body(path: &Path, blocks: &BlockReader, number: u64) -> PyResult<Option<(Vec<u8>, Vec<u8>)>> {
-    let fail = |error| error::store(path, &error);
-    let Some(hash) = blocks.canonical_hash(number).map_err(fail)? else { return Ok(None) };
-    let (mut header, mut body) = (Vec::new(), Vec::new());
-    blocks.header_and_body(number, &hash, &mut header, &mut body).map_err(fail)?;
-    Ok(Some((header, body)))
-}
-
-fn damaged_body(path: &Path, number: u64, error: &RlpError) -> PyErr {
-    error::damaged(path, format!("body of block {number}: {error}"))
-}
-
-/// Network RLP of canonical block `number` of the data directory at `path`, or none.
-pub fn network_block(path: &Path, blocks: &BlockReader, number: u64) -> PyResult<Option<Vec<u8>>> {
-    let Some((header, body)) = header_and_body(path, blocks, number)? else { return Ok(None) };
-    network_form(&header, &body).map(Some).map_err(|error| damaged_body(path, number, &error))
-}
 
 impl Chain {
     fn blocks(&self) -> PyResult<BlockReader> {

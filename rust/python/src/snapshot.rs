@@ -8,7 +8,7 @@ use std::{
 use polygon_edge_store::{BlockReader, Chunker, Head, StoreError};
 use pyo3::{prelude::*, types::PyBytes};
 
-use crate::{chain::lock, error, query};
+use crate::{error, lock::lock, stored::network_block};
 
 /// The blocks as they were when the snapshot was taken.
 #[pyclass(frozen, module = "polygon_edge._core")]
@@ -75,7 +75,7 @@ impl Snapshot {
 
     /// Network RLP of canonical block `number`, or none.
     fn block<'py>(&self, py: Python<'py>, number: u64) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        let block = py.detach(|| query::network_block(&self.path, &self.reader()?, number))?;
+        let block = py.detach(|| network_block(&self.path, &self.reader()?, number))?;
         Ok(block.map(|block| PyBytes::new(py, &block)))
     }
 

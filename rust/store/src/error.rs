@@ -2,9 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use polygon_edge_chain::B256;
-
-use crate::schema::hexadecimal;
+use polygon_edge_chain::{B256, hex};
 
 /// Why a database could not be opened, read or written. Every kind names the database directory where there is one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -123,7 +121,7 @@ impl std::fmt::Display for LockHolder {
 impl StoreError {
     /// A record that is there and is not what belongs under its key.
     pub(crate) fn bad_record(key: &[u8], detail: &dyn std::fmt::Display) -> Self {
-        Self::BadRecord { key: hexadecimal(key), detail: detail.to_string() }
+        Self::BadRecord { key: hex::encode(key), detail: detail.to_string() }
     }
 
     /// An operating-system error about the database at `path`.

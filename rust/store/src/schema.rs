@@ -1,6 +1,6 @@
 //! The keys and small values of `blockchain/` (§4.2) and `trie/` (§4.5).
 
-use polygon_edge_chain::{B256, U256};
+use polygon_edge_chain::{B256, U256, hex};
 
 use crate::error::StoreError;
 
@@ -92,13 +92,9 @@ pub fn decode_number(key: &[u8], value: &[u8]) -> Result<u64, StoreError> {
 fn bad_length(key: &[u8], expected: &str, found: &[u8]) -> StoreError {
     let shown = found.get(..40).unwrap_or(found);
     StoreError::BadRecord {
-        key: hexadecimal(key),
-        detail: format!("expected {expected}, found {} bytes starting 0x{}", found.len(), hexadecimal(shown)),
+        key: hex::encode(key),
+        detail: format!("expected {expected}, found {} bytes starting 0x{}", found.len(), hex::encode(shown)),
     }
-}
-
-pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -2,7 +2,10 @@
 
 use alloy_primitives::{Address, Bytes, U256};
 
-use super::{Outcome, SYSTEM_CALLER, Status, frame::Failure};
+use super::{
+    Outcome, SYSTEM_CALLER, Status,
+    failure::{Failure, ListRefusal},
+};
 use crate::{
     forks::AccessLists,
     journal::{AccountIndex, Journal},
@@ -20,31 +23,6 @@ const READ: [u8; 4] = [0xd7, 0x8b, 0xca, 0x69];
 
 const ENABLED: U256 = U256::ONE;
 const ADMIN: U256 = U256::from_limbs([2, 0, 0, 0]);
-
-/// Why a list does not do what a call asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ListRefusal {
-    /// Fewer bytes than a selector has.
-    NoSelector,
-    /// Not one word behind the selector.
-    Length,
-    /// No function of the list.
-    Function,
-    /// An admin about himself.
-    OwnRole,
-}
-
-impl ListRefusal {
-    /// In the words of the Go client.
-    pub fn client_text(self) -> &'static str {
-        match self {
-            Self::NoSelector => "input is too short for a function call",
-            Self::Length => "wrong input size, expected 32",
-            Self::Function => "function not found",
-            Self::OwnRole => "cannot remove admin role from caller",
-        }
-    }
-}
 
 /// One list by its address: 0x02 allows, 0x03 blocks; the last byte says whom.
 const fn list(first: u8, last: u8) -> Address {

@@ -7,8 +7,8 @@ use ark_ff::{AdditiveGroup, Field, MontFp, One, PrimeField, Zero};
 use sha2::{Digest, Sha256};
 
 use super::{
+    failure::BadInput,
     pairing::{point_g1, point_g2},
-    precompile::BadInput,
 };
 
 /// Bytes of a signature, a point of the first group; more are ignored.

@@ -7,7 +7,8 @@ use alloy_primitives::{Address, U256};
 use super::{
     code::Code,
     copy::charge_words,
-    frame::{Failure, Frame, allocate, allocate_if_any, slot},
+    failure::Failure,
+    frame::{Frame, allocate, allocate_if_any, slot},
     opcode::{CALL, CALLCODE, CREATE2, DELEGATECALL, STATICCALL},
     word::Word,
     world::World,

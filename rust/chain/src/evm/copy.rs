@@ -3,7 +3,8 @@
 use alloy_primitives::keccak256;
 
 use super::{
-    frame::{Failure, Stack, allocate, allocate_if_any, copy_padded, slot},
+    failure::Failure,
+    frame::{Stack, allocate, allocate_if_any, copy_padded, slot},
     word::Word,
 };
 use crate::forks::Generation;

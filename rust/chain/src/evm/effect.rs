@@ -3,7 +3,8 @@
 use alloy_primitives::{Address, B256, Bytes, U256};
 
 use super::{
-    frame::{Failure, Frame, Stack, allocate_if_any, slot},
+    failure::Failure,
+    frame::{Frame, Stack, allocate_if_any, slot},
     table::{StorageMetering, Table},
     word::Word,
     world::World,

@@ -8,7 +8,8 @@ use alloy_primitives::U256;
 use super::{
     call::{CallRequest, CreateRequest, Decision, prepare_call, prepare_create},
     copy, effect,
-    frame::{Failure, Frame, Stack, allocate, allocate_if_any, slot},
+    failure::Failure,
+    frame::{Frame, Stack, allocate, allocate_if_any, slot},
     opcode::*,
     table::Entry,
     trace::{Step, Tracer},

@@ -11,6 +11,7 @@ pub mod call;
 pub mod code;
 pub mod copy;
 pub mod effect;
+pub mod failure;
 pub mod frame;
 pub mod interpreter;
 pub mod machine;
@@ -24,7 +25,7 @@ pub mod word;
 pub mod world;
 
 use crate::rlp;
-use frame::Failure;
+use failure::Failure;
 pub use machine::Machine;
 
 /// The one sender of state transactions, whom no access list stops (§6.4, §6.9).

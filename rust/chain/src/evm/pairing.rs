@@ -4,7 +4,7 @@ use ark_bn254::{Bn254, Fq, Fq2, G1Affine, G2Affine};
 use ark_ec::{AffineRepr, pairing::Pairing};
 use ark_ff::{BigInt, PrimeField, Zero};
 
-use super::precompile::BadInput;
+use super::failure::BadInput;
 
 /// Bytes of one pair: a point of G1 (64) and a point of G2 (128).
 pub const PAIR_LENGTH: usize = 192;

@@ -5,7 +5,11 @@ use revm_precompile::{
     PrecompileHalt, blake2, bn254, hash, identity, interface::EthPrecompileResult, modexp, secp256k1,
 };
 
-use super::{aggregate, frame::Failure, pairing};
+use super::{
+    aggregate,
+    failure::{BadInput, Failure},
+    pairing,
+};
 use crate::{
     forks::{ForkFlags, Generation},
     journal::Journal,
@@ -31,43 +35,6 @@ pub enum Precompile {
     NativeTransfer,
     /// 0x2030: see [`aggregate`].
     AggregatedSignature,
-}
-
-/// What is wrong with the input of a precompile.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BadInput {
-    /// BLAKE2: not 213 bytes.
-    Length,
-    /// BLAKE2: a final flag that is neither 0 nor 1.
-    Flag,
-    /// Pairing: not whole pairs.
-    Size,
-    /// A coordinate that is not below the field's prime.
-    Coordinate,
-    /// A point that is not on its curve.
-    Point,
-    /// Native transfer: fewer than three words.
-    Transfer,
-    /// Native transfer: by another account than the native token.
-    Caller,
-    /// Aggregated signature: not the expected encoding, or a point at infinity or outside its group.
-    Aggregate,
-}
-
-impl BadInput {
-    /// The fault in the words of the Go client.
-    pub fn client_text(self) -> &'static str {
-        match self {
-            Self::Length => "bad length",
-            Self::Flag => "bad flag",
-            Self::Size => "bad size",
-            Self::Coordinate => "bn256: coordinate exceeds modulus",
-            Self::Point => "bn256: malformed point",
-            Self::Transfer => "invalid input data",
-            Self::Caller => "unauthorized caller",
-            Self::Aggregate => "invalid input",
-        }
-    }
 }
 
 fn failure_of(halt: &PrecompileHalt) -> Failure {

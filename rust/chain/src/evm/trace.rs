@@ -2,7 +2,7 @@
 
 use alloy_primitives::Address;
 
-use super::{frame::Failure, word::Word};
+use super::{failure::Failure, word::Word};
 
 /// A frame just before an instruction.
 #[derive(Clone, Copy, Debug)]
