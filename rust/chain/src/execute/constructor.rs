@@ -54,9 +54,10 @@ pub fn construct(rules: &Rules, address: Address, code: &[u8]) -> Result<Constru
     let Outcome { status, output, .. } = Machine::<U256>::default().construct(&mut world, address, code, GAS)?;
     let account = journal.index(&address);
     let storage = journal.written_slots(account);
-    let (nonce, balance) = match journal.will_be_removed(account) {
-        true => (0, U256::ZERO),
-        false => (journal.nonce(account), journal.balance(account)),
+    let (nonce, balance) = if journal.will_be_removed(account) {
+        (0, U256::ZERO)
+    } else {
+        (journal.nonce(account), journal.balance(account))
     };
     Ok(Construction { status, output, nonce, balance, storage })
 }
