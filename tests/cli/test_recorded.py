@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.conftest import recorded_folder
+from tests.conftest import shared_folder
 from tests.golden.earlier import EarlierChain
 from tests.golden.recorded import Network
 from tests.operator.serving import ServedNode
@@ -42,7 +42,7 @@ pytestmark = pytest.mark.shared
 
 @pytest.fixture(scope="module", params=NETWORKS)
 def network(request: pytest.FixtureRequest) -> Network:
-    return Network(recorded_folder(request.param))
+    return Network(shared_folder() / "golden" / request.param)
 
 
 @pytest.fixture(scope="module")

@@ -57,7 +57,7 @@ def opened_single(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     data_dir = network.data_directory("data-dir", tmp_path_factory.mktemp("single") / "data")
     (data_dir / "consensus" / "validator.key").write_text(OTHER_KEY)
     with RunningNode(data_dir, network.genesis, *BLOCK_TIME) as node:
-        node.wait_for_line("is not among the 1 validators of block 119")
+        node.wait_for_line("is not the validator of block 119")
         yield Served(network, node, network.about["dataDir"]["head"])
         assert node.stop() == 0
     assert not node.sealed
