@@ -1,0 +1,105 @@
+"""The instructions that random programs are made of, and the arguments that they like."""
+
+from __future__ import annotations
+
+# Name: byte, what it takes from the top of the stack down, how many it pushes. v a word, i an index, m a memory offset,
+# l a length, a an address, s a slot, w a small word, b a block number, r an offset into return data.
+INSTRUCTIONS: dict[str, tuple[int, str, int]] = {
+    "ADD": (0x01, "vv", 1),
+    "MUL": (0x02, "vv", 1),
+    "SUB": (0x03, "vv", 1),
+    "DIV": (0x04, "vv", 1),
+    "SDIV": (0x05, "vv", 1),
+    "MOD": (0x06, "vv", 1),
+    "SMOD": (0x07, "vv", 1),
+    "ADDMOD": (0x08, "vvv", 1),
+    "MULMOD": (0x09, "vvv", 1),
+    "EXP": (0x0A, "vv", 1),
+    "SIGNEXTEND": (0x0B, "iv", 1),
+    "LT": (0x10, "vv", 1),
+    "GT": (0x11, "vv", 1),
+    "SLT": (0x12, "vv", 1),
+    "SGT": (0x13, "vv", 1),
+    "EQ": (0x14, "vv", 1),
+    "ISZERO": (0x15, "v", 1),
+    "AND": (0x16, "vv", 1),
+    "OR": (0x17, "vv", 1),
+    "XOR": (0x18, "vv", 1),
+    "NOT": (0x19, "v", 1),
+    "BYTE": (0x1A, "iv", 1),
+    "SHL": (0x1B, "iv", 1),
+    "SHR": (0x1C, "iv", 1),
+    "SAR": (0x1D, "iv", 1),
+    "SHA3": (0x20, "ml", 1),
+    "ADDRESS": (0x30, "", 1),
+    "BALANCE": (0x31, "a", 1),
+    "ORIGIN": (0x32, "", 1),
+    "CALLER": (0x33, "", 1),
+    "CALLVALUE": (0x34, "", 1),
+    "CALLDATALOAD": (0x35, "i", 1),
+    "CALLDATASIZE": (0x36, "", 1),
+    "CALLDATACOPY": (0x37, "mil", 0),
+    "CODESIZE": (0x38, "", 1),
+    "CODECOPY": (0x39, "mil", 0),
+    "GASPRICE": (0x3A, "", 1),
+    "EXTCODESIZE": (0x3B, "a", 1),
+    "EXTCODECOPY": (0x3C, "amil", 0),
+    "RETURNDATASIZE": (0x3D, "", 1),
+    "RETURNDATACOPY": (0x3E, "mrr", 0),
+    "EXTCODEHASH": (0x3F, "a", 1),
+    "BLOCKHASH": (0x40, "b", 1),
+    "COINBASE": (0x41, "", 1),
+    "TIMESTAMP": (0x42, "", 1),
+    "NUMBER": (0x43, "", 1),
+    "DIFFICULTY": (0x44, "", 1),
+    "GASLIMIT": (0x45, "", 1),
+    "CHAINID": (0x46, "", 1),
+    "SELFBALANCE": (0x47, "", 1),
+    "BASEFEE": (0x48, "", 1),
+    "POP": (0x50, "v", 0),
+    "MLOAD": (0x51, "m", 1),
+    "MSTORE": (0x52, "mv", 0),
+    "MSTORE8": (0x53, "mv", 0),
+    "SLOAD": (0x54, "s", 1),
+    "SSTORE": (0x55, "sw", 0),
+    "PC": (0x58, "", 1),
+    "MSIZE": (0x59, "", 1),
+    "GAS": (0x5A, "", 1),
+    "LOG0": (0xA0, "ml", 0),
+    "LOG1": (0xA1, "mlv", 0),
+    "LOG2": (0xA2, "mlvv", 0),
+    "LOG3": (0xA3, "mlvvv", 0),
+    "LOG4": (0xA4, "mlvvvv", 0),
+}
+NEEDS = {
+    "SHL": "constantinople",
+    "SHR": "constantinople",
+    "SAR": "constantinople",
+    "EXTCODEHASH": "constantinople",
+    "RETURNDATASIZE": "byzantium",
+    "RETURNDATACOPY": "byzantium",
+    "CHAINID": "istanbul",
+    "SELFBALANCE": "istanbul",
+    "BASEFEE": "london",
+}
+OFTEN = {"SSTORE": 8, "SLOAD": 4, "MSTORE": 5, "MLOAD": 2, "EXTCODESIZE": 2, "SELFBALANCE": 2, "GAS": 3, "MSIZE": 2}
+STOP, JUMPDEST, JUMP, JUMPI = 0x00, 0x5B, 0x56, 0x57
+PUSH1, DUP1, SWAP1, CODECOPY, RETURN, REVERT, INVALID, SELF_DESTRUCT = 0x60, 0x80, 0x90, 0x39, 0xF3, 0xFD, 0xFE, 0xFF
+CREATE, CREATE2, CALL, CALLCODE, DELEGATECALL, STATICCALL = 0xF0, 0xF5, 0xF1, 0xF2, 0xF4, 0xFA
+
+EDGES = (
+    *(0, 0, 1, 1, 2, 3, 7, 31, 32, 33, 64, 255, 256, 1023, 1 << 32, (1 << 63) - 1, 1 << 63, 1 << 64, (1 << 64) + 5),
+    *((1 << 128) - 1, 1 << 128, (1 << 160) - 1, (1 << 255) - 1, 1 << 255, (1 << 256) - 2, (1 << 256) - 1),
+)
+FAR = (1 << 20, 1 << 32, 0xFFFFFFFFE0, 0xFFFFFFFFE1, (1 << 64) - 32, (1 << 64) - 1, 1 << 64, 1 << 255, (1 << 256) - 1)
+LIKELY: dict[str, tuple[int | None, ...]] = {
+    "m": (*(0, 0, 0, 0, 1, 31, 32, 32, 33, 33, 64, 64, 96, 96, 128, 128, 160, 255, 512), 4096),
+    "l": (*(0, 0, 0, 0, 1, 4, 31, 32, 32, 32, 32, 33, 64, 64, 65, 100, 128, 128), 2000),
+    "r": (0, 0, 0, 1, 4, 31, 32, 33),
+    "a": (),
+    "s": (0, 0, 1, 1, 2, 3),
+    "w": (0, 0, 0, 1, 1, 2, 3, None),
+    "i": (0, 1, 4, 15, 30, 31, 32, 33, 255, 256, None),
+    "b": (0, 1, 2, 3, 4, None),
+}
+"""Arguments by kind; none stands for any word."""
