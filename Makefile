@@ -70,7 +70,8 @@ hostile-proof: setup ## by hand: hostile bytes to the doors of a sealing node, t
 fuzz-proof: setup    ## by hand: many more random cases than `make test` draws
 	PROPTEST_CASES=100000 cargo test --workspace --locked
 	POLYGON_EDGE_MUTATIONS=10000000 cargo test -p polygon-edge-chain --test mutations --locked -- --nocapture
-	POLYGON_EDGE_MUTATIONS=1000000 POLYGON_EDGE_EXAMPLES=2000 $(BIN)/python -m pytest -s \
+	POLYGON_EDGE_MUTATIONS=1000000 POLYGON_EDGE_EXAMPLES=2000 POLYGON_EDGE_PROGRAMS=$${POLYGON_EDGE_PROGRAMS:-100000} \
+		$(BIN)/python -m pytest -s \
 		tests/archive/test_mutations.py tests/chain/test_mutations.py tests/consensus/test_mutations.py tests/oracle
 
 forgery-proof: setup ## by hand: forged blocks of recorded chains of every kind, and why any was accepted

@@ -18,9 +18,14 @@ if TYPE_CHECKING:
 
 def secure_root(items: Mapping[bytes, bytes]) -> bytes:
     """Root of the trie keccak(key) -> value, built once from all items (§4.5)."""
+    return plain_root({keccak(key): value for key, value in items.items()})
+
+
+def plain_root(items: Mapping[bytes, bytes]) -> bytes:
+    """Root of the trie key -> value, where no key begins another (§2.8)."""
     if not items:
         return EMPTY_ROOT
-    leaves = sorted((_nibbles(keccak(key)), value) for key, value in items.items())
+    leaves = sorted((_nibbles(key), value) for key, value in items.items())
     return keccak(encode(_node(leaves, 0)))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from eth import constants
 from eth._utils.address import force_bytes_to_address, generate_contract_address, generate_safe_contract_address
 from eth.exceptions import Halt, OutOfGas, WriteProtection
 from eth.vm import mnemonics, opcode_values
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.oracle.edge_machine import EdgeComputation
-
-DEPTH_LIMIT = 1024
-"""The depth of the deepest frame, the transaction's own being 0: 1,025 frames (§6.6)."""
 
 
 # Calls
@@ -124,7 +122,7 @@ class EdgeCreate(Create):
             return
         if self.is_create2:
             computation.consume_gas((length + 31) // 32 * 6, reason="hash of the code")
-        if computation.msg.depth + 1 > DEPTH_LIMIT:
+        if computation.msg.depth + 1 > constants.STACK_DEPTH_LIMIT:
             computation.stack_push_int(0)
             return
         code = computation.memory_read_bytes(offset, length)

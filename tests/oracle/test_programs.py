@@ -37,8 +37,8 @@ def test_random_programs_end_as_in_the_twin() -> None:
             raise least(difference) from None
         seed += 1
         if tally.worlds % 500 == 0:
-            print(f"{tally} in {time.monotonic() - began:.0f} s", flush=True)
-    print(f"{tally} in {time.monotonic() - began:.1f} s", flush=True)
+            print(tally.told(time.monotonic() - began), flush=True)
+    print(tally.told(time.monotonic() - began), flush=True)
     # A generator whose programs all fail would agree with anything.
     assert tally.transactions // 3 < tally.succeeded < tally.transactions
     assert {"OutOfGas", "Revert", "InvalidInstruction", "InvalidJumpDestination"} <= tally.failures.keys()

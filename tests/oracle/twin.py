@@ -27,7 +27,8 @@ ISTANBUL_DIGEST = bytes.fromhex("63746963616c2062797a616e74696e65206661756c74207
 
 def encode(item: Any) -> bytes:
     """RLP by the `rlp` package."""
-    encoded: bytes = rlp.encode(item)
+    # Nothing but bytes and lists is ever encoded here; to look for other types takes as long as the rest.
+    encoded: bytes = rlp.encode(item, infer_serializer=False)
     return encoded
 
 
