@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+import plyvel
 import pytest
 from tests.crash.network import seeded
 from tests.interop.conftest import named_binary
@@ -44,6 +45,9 @@ RECORDS_OF_EMPTY_BLOCK = 7
 """Body, header, head hash, head number, canonical hash, total difficulty, receipts."""
 
 NETWORK = Path(__file__).parent.parent / "data" / "v0.6.3" / "poa-ecdsa"
+RECORDS_OF_GENESIS = 5
+"""Head hash, head number, canonical hash, total difficulty, header, in some order; it has neither body nor receipts."""
+
 FIRST_JOURNAL = "000001.log"
 RECORDS_OF_RESTORE = (10, 150)
 """Of one thread; 151 blocks with 236 transactions have more than a thousand."""
@@ -194,11 +198,7 @@ def test_a_restore_that_was_killed_is_finished_by_us(go_client: str, tmp_path: P
     halves, heads = 0, []
     for number in range(ROUNDS):
         data_dir = tmp_path / f"node-{number}"
-        doomed = tmp_path / f"doomed-{number}"
-        words = tracer(data_dir / "blockchain" / FIRST_JOURNAL, chance.randint(*RECORDS_OF_RESTORE))
-        # Detached, so that the process is the node itself; records are counted by thread, so that there are few.
-        doomed.write_text(f'#!/bin/sh\nGOMAXPROCS=1 exec {shlex.join([*words, "-D", go_client])} "$@"\n')
-        doomed.chmod(0o700)
+        doomed = doomed_client(go_client, tmp_path, data_dir, chance.randint(*RECORDS_OF_RESTORE))
         with GoNode(doomed, data_dir, genesis, tmp_path / f"go-{number}.log", archive) as node:
             node.process.wait(timeout=60)
         left = stored(shutil.copytree(data_dir, tmp_path / f"left-{number}"))
@@ -213,6 +213,33 @@ def test_a_restore_that_was_killed_is_finished_by_us(go_client: str, tmp_path: P
         assert found.blockchain == expected.blockchain
         assert found.state(found.head) == expected.state(expected.head)
     print(f"{ROUNDS} kills at the heads {sorted(heads)}; {halves} of them were half-written")
+
+
+@needs_strace
+@pytest.mark.parametrize("record", range(1, RECORDS_OF_GENESIS + 1))
+def test_a_first_start_that_was_killed_is_begun_anew_by_us(record: int, go_client: str, tmp_path: Path) -> None:
+    kind = HALF_WRITING[0]
+    chain = new_chain(kind, go_client, tmp_path)
+    doomed = doomed_client(go_client, tmp_path, chain.data_dir, record)
+    with GoNode(doomed, chain.data_dir, chain.genesis, tmp_path / "go.log", flags=kind.flags) as node:
+        node.process.wait(timeout=60)
+    with plyvel.DB(str(shutil.copytree(chain.data_dir / "blockchain", tmp_path / "left"))) as blocks:
+        assert len(dict(blocks)) == record - 1
+    with RunningNode(chain.data_dir, chain.genesis, *kind.flags) as ours:
+        ours.wait_for_height(1)
+        assert ours.stop() == 0
+    with GoNode(go_client, chain.data_dir, chain.genesis, tmp_path / "go-again.log", flags=kind.flags) as node:
+        node.wait_for_height(2)
+
+
+def doomed_client(go_client: str, folder: Path, data_dir: Path, record: int) -> Path:
+    """A command like the Go client's that is killed before it writes that record of a new block database."""
+    command = folder / f"doomed-{data_dir.name}"
+    words = [*tracer(data_dir / "blockchain" / FIRST_JOURNAL, record), "-D", go_client]
+    # Detached, so that the process is the node itself; records are counted by thread, so that there are few.
+    command.write_text(f'#!/bin/sh\nGOMAXPROCS=1 exec {shlex.join(words)} "$@"\n')
+    command.chmod(0o700)
+    return command
 
 
 def restore(data_dir: Path, archive: Path, genesis: Path) -> subprocess.CompletedProcess[str]:
