@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import click
+import plyvel
 import pytest
 from tests.conftest import recorded_folder
 from tests.program import COMMAND, run_process
@@ -56,6 +57,24 @@ def test_a_directory_that_lost_its_blocks_is_restored_with_a_warning(
     assert ended.exit_code == 0
     assert f"{tmp_path / 'node'} has a world state but no blocks" in ended.errors
     assert ended.output.startswith(f"restored blocks 1 to {HEAD}: ")
+
+
+@pytest.mark.parametrize("pointer", ["ohash", "onumber"])
+def test_a_head_that_a_kill_left_half_written_is_repaired_before_anything_asks_for_it(
+    pointer: str, good: Path, poa: Network, command: Command, tmp_path: Path
+) -> None:
+    words = ("restore", good, "--data-dir", tmp_path / "node", "--chain", poa.genesis)
+    assert command(*words, "--to", HEAD - 1).exit_code == 0
+    with plyvel.DB(str(tmp_path / "node" / "blockchain")) as blocks:
+        # One pointer names the block before, or is not there.
+        if pointer == "ohash":
+            blocks.put(b"onumber", (HEAD - 2).to_bytes(8, "big"))
+        else:
+            blocks.delete(b"ohash")
+    ended = command(*words)
+    assert ended.exit_code == 0, ended.errors
+    assert "the head was left half-written" in ended.errors
+    assert f"head       {HEAD} " in ended.output
 
 
 def test_the_text_says_what_was_done(good: Path, poa: Network, command: Command, tmp_path: Path) -> None:

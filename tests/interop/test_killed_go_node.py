@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+import plyvel
 import pytest
 from tests.crash.network import seeded
 from tests.interop.conftest import named_binary
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     import random
 
 pytestmark = pytest.mark.interop
+needs_strace = pytest.mark.skipif(
+    shutil.which("strace") is None, reason="no strace, which kills before a record that is chosen"
+)
 
 HALF_WRITING = [kind for kind in KINDS if kind.name in {"v0.6.3 PoA ECDSA", "v0.6.3 PoS BLS"}]
 KILLED = [*HALF_WRITING, *(kind for kind in KINDS if kind.name == "v1.3.2 PoA ECDSA")]
@@ -40,8 +45,12 @@ RECORDS_OF_EMPTY_BLOCK = 7
 """Body, header, head hash, head number, canonical hash, total difficulty, receipts."""
 
 NETWORK = Path(__file__).parent.parent / "data" / "v0.6.3" / "poa-ecdsa"
-BYTES_OF_RESTORE = (2_000, 400_000)
-"""From its genesis block on to almost its end."""
+RECORDS_OF_GENESIS = 5
+"""Head hash, head number, canonical hash, total difficulty, header, in some order; it has neither body nor receipts."""
+
+FIRST_JOURNAL = "000001.log"
+RECORDS_OF_RESTORE = (10, 150)
+"""Of one thread; 151 blocks with 236 transactions have more than a thousand."""
 
 RECEIVER = "0x" + "42" * 20
 REPAIRED = "the head was left half-written"
@@ -60,12 +69,17 @@ class Kill(Protocol):
     def __call__(self, node: GoNode, blockchain: Path) -> None: ...
 
 
+def tracer(file: Path, record: int) -> list[str]:
+    """The words that begin a command under which `file` is not written that often by one thread."""
+    injected = f"inject=write:signal=SIGKILL:when={record}"
+    return ["strace", "-f", "-qq", "-o", os.devnull, "-P", str(file), "-e", "trace=write", "-e", injected]
+
+
 def kill_before(record: int) -> Kill:
     """A kill just before that record of a block is written, counted from 1: a tracer stops the system call."""
 
     def kill(node: GoNode, blockchain: Path) -> None:
-        words = ["strace", "-f", "-qq", "-o", os.devnull, "-P", str(journal(blockchain))]
-        words += ["-e", "trace=write", "-e", f"inject=write:signal=SIGKILL:when={record}", "-p", str(node.process.pid)]
+        words = [*tracer(journal(blockchain), record), "-p", str(node.process.pid)]
         subprocess.run(words, check=False, capture_output=True, timeout=30)
         node.process.wait(timeout=10)
 
@@ -153,10 +167,9 @@ class Killed:
         print(f"{self.kills} kills, {self.blocks} blocks; {self.halves} heads were half-written, and were given up")
 
 
+@needs_strace
 @pytest.mark.parametrize("kind", HALF_WRITING, ids=lambda kind: kind.name)
 def test_a_block_is_given_up_where_one_of_its_records_is_missing_and_no_other(kind: Kind, tmp_path: Path) -> None:
-    if shutil.which("strace") is None:
-        pytest.skip("no strace, which kills before a record that is chosen")
     killed = Killed(kind, tmp_path)
     for record in range(1, RECORDS_OF_EMPTY_BLOCK + 1):
         killed.go_on(kill_before(record), transactions=0)
@@ -176,6 +189,7 @@ def test_a_kill_at_any_moment_costs_no_block_that_was_whole(kind: Kind, tmp_path
     killed.close()
 
 
+@needs_strace
 def test_a_restore_that_was_killed_is_finished_by_us(go_client: str, tmp_path: Path) -> None:
     chance = seeded("kills of a Go node that restores")
     archive, genesis = NETWORK / "full.dat", NETWORK / "genesis.json"
@@ -184,9 +198,9 @@ def test_a_restore_that_was_killed_is_finished_by_us(go_client: str, tmp_path: P
     halves, heads = 0, []
     for number in range(ROUNDS):
         data_dir = tmp_path / f"node-{number}"
-        with GoNode(go_client, data_dir, genesis, tmp_path / f"go-{number}.log", archive) as node:
-            wait_for_journal(data_dir / "blockchain", chance.randint(*BYTES_OF_RESTORE))
-            node.kill()
+        doomed = doomed_client(go_client, tmp_path, data_dir, chance.randint(*RECORDS_OF_RESTORE))
+        with GoNode(doomed, data_dir, genesis, tmp_path / f"go-{number}.log", archive) as node:
+            node.process.wait(timeout=60)
         left = stored(shutil.copytree(data_dir, tmp_path / f"left-{number}"))
         whole = whole_head(left)
         is_half = is_half_written(left, whole)
@@ -201,13 +215,33 @@ def test_a_restore_that_was_killed_is_finished_by_us(go_client: str, tmp_path: P
     print(f"{ROUNDS} kills at the heads {sorted(heads)}; {halves} of them were half-written")
 
 
+@needs_strace
+@pytest.mark.parametrize("record", range(1, RECORDS_OF_GENESIS + 1))
+def test_a_first_start_that_was_killed_is_begun_anew_by_us(record: int, go_client: str, tmp_path: Path) -> None:
+    kind = HALF_WRITING[0]
+    chain = new_chain(kind, go_client, tmp_path)
+    doomed = doomed_client(go_client, tmp_path, chain.data_dir, record)
+    with GoNode(doomed, chain.data_dir, chain.genesis, tmp_path / "go.log", flags=kind.flags) as node:
+        node.process.wait(timeout=60)
+    with plyvel.DB(str(shutil.copytree(chain.data_dir / "blockchain", tmp_path / "left"))) as blocks:
+        assert len(dict(blocks)) == record - 1
+    with RunningNode(chain.data_dir, chain.genesis, *kind.flags) as ours:
+        ours.wait_for_height(1)
+        assert ours.stop() == 0
+    with GoNode(go_client, chain.data_dir, chain.genesis, tmp_path / "go-again.log", flags=kind.flags) as node:
+        node.wait_for_height(2)
+
+
+def doomed_client(go_client: str, folder: Path, data_dir: Path, record: int) -> Path:
+    """A command like the Go client's that is killed before it writes that record of a new block database."""
+    command = folder / f"doomed-{data_dir.name}"
+    words = [*tracer(data_dir / "blockchain" / FIRST_JOURNAL, record), "-D", go_client]
+    # Detached, so that the process is the node itself; records are counted by thread, so that there are few.
+    command.write_text(f'#!/bin/sh\nGOMAXPROCS=1 exec {shlex.join(words)} "$@"\n')
+    command.chmod(0o700)
+    return command
+
+
 def restore(data_dir: Path, archive: Path, genesis: Path) -> subprocess.CompletedProcess[str]:
     """Restore with this program."""
     return run(["restore", archive, "--data-dir", data_dir, "--chain", genesis])
-
-
-def wait_for_journal(blockchain: Path, size: int) -> None:
-    """Wait until so many bytes of records are written."""
-    deadline = time.monotonic() + 30
-    while not any(blockchain.glob("*.log")) or journal(blockchain).stat().st_size < size:
-        assert time.monotonic() < deadline, "no restore"

@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.golden.test_every_chain import NETWORKS, network_of
+from tests.conftest import shared_folder
+from tests.golden.recorded import Network
+from tests.golden.test_every_chain import NETWORKS
 from tests.interop.conftest import named_binary
 from tests.interop.go_node import BINARY, BINARY_132, GoNode
 from tests.node.running import run
@@ -18,12 +20,15 @@ from tests.store.independent_reader import Stored, stored
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.golden.recorded import Network
-
 pytestmark = [pytest.mark.interop, pytest.mark.shared]
 
 NOT_RESTORED_BY_GO = {"v0.6.3/switch-type", "v1.3.2/switch"}
 RESTORE_SECONDS = 300
+
+
+def network_of(name: str) -> Network:
+    """The whole recording: what travels with the source has no archives of parts."""
+    return Network(shared_folder() / "golden" / name)
 
 
 def client_of(name: str) -> str:

@@ -21,6 +21,7 @@ from polygon_edge.observe.logs import LogLevel, configure_logging
 from polygon_edge.observe.progress import show_progress
 from polygon_edge.restore import Restore, RestoreReport
 from polygon_edge.store.data_dir import RESTORE_FOLDERS, DataDirectory
+from polygon_edge.store.start import repair_head
 
 
 @click.command(short_help="Restore an archive into a data directory.", params=[JSON_OPTION])
@@ -68,6 +69,7 @@ def restore(  # noqa: PLR0917 - one parameter a flag
         directory.create(RESTORE_FOLDERS)
         directory.warn_of_lost_blocks()
         database = stack.enter_context(_core.Chain.open(data_dir))
+        repair_head(database)
         wanted = source.metadata.height if to is None else to
         missing = wanted - (database.head[0] if database.head else 0)
         progress = stack.enter_context(show_progress("restore", missing if missing > 0 else None))

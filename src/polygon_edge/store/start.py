@@ -32,7 +32,7 @@ def start_chain(chain: _core.Chain, rules: Rules, genesis: Genesis) -> _core.Gen
             "generation G2 (v0.7.2 to v0.8.1) follows the fact sheet only: no recorded chain proves it, compare the "
             "state with another node's"
         )
-    _repair(chain)
+    repair_head(chain)
     block = genesis_block(rules, genesis)
     try:
         chain.start(core_rules(rules), block)
@@ -44,7 +44,11 @@ def start_chain(chain: _core.Chain, rules: Rules, genesis: Genesis) -> _core.Gen
     return block
 
 
-def _repair(chain: _core.Chain) -> None:
+def repair_head(chain: _core.Chain) -> None:
+    """Go back to the last whole block where a killed node left the head half-written (§4.4), and say so.
+
+    Nothing can ask for the head before. Raises DataDirectoryError for damage that is not that of one killed node.
+    """
     repair = chain.repair_head()
     if repair is None:
         return
