@@ -42,7 +42,7 @@ pytestmark = pytest.mark.shared
 
 @pytest.fixture(scope="module", params=NETWORKS)
 def network(request: pytest.FixtureRequest) -> Network:
-    return Network(recorded_folder(request.param))
+    return Network(recorded_folder(request.param, "cli.jsonl", "data-dir.tar.zst", "part-5-6.dat"))
 
 
 @pytest.fixture(scope="module")

@@ -68,7 +68,7 @@ CALLS = st.one_of(
 
 @pytest.fixture(scope="module")
 def dispatcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dispatcher]:
-    network = Network(recorded_folder("v1.3.2/forks-late"))
+    network = Network(recorded_folder("v1.3.2/forks-late", "data-dir.tar.zst"))
     with open_node(network, tmp_path_factory.mktemp("node")) as node:
         yield Dispatcher(methods(node.backend), 20)
 

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.shared
     "name", ["access-lists", "forks-early", "forks-late", "poa-bls", "poa-ecdsa-london", "pos-ecdsa", "switch"]
 )
 def test_what_was_sent_is_taken_or_refused_as_it_was(name: str, tmp_path: Path) -> None:
-    network = Network(recorded_folder(f"v1.3.2/{name}"))
+    network = Network(recorded_folder(f"v1.3.2/{name}", "transactions.jsonl"))
     taken = refused = 0
     with open_node(network, tmp_path) as node:
         rules = (rules_before(network, node.backend.rules), node.backend.rules)

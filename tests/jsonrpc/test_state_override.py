@@ -68,7 +68,7 @@ def test_slots_are_replaced_in_one_way_or_the_other() -> None:
 
 @pytest.fixture(scope="module")
 def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    network = Network(recorded_folder("v1.3.2/forks-late"))
+    network = Network(recorded_folder("v1.3.2/forks-late", "data-dir.tar.zst"))
     with open_door(network, tmp_path_factory.mktemp("node")) as opened:
         yield opened
 
