@@ -53,18 +53,19 @@ def shared() -> Path:
     return shared_folder()
 
 
-def is_carried(name: str, needed: str = "") -> bool:
-    """Whether the recorded folder `name` travels with the source, and in it the file `needed`, packed or not."""
+def is_carried(name: str, *needed: str) -> bool:
+    """Whether the recorded folder `name` travels with the source, and in it the files `needed`, packed or not."""
     carried = REPOSITORY / "tests/data" / name
-    return any((carried / (needed + suffix)).exists() for suffix in ("", ".zst"))
+    files = (any((carried / (file + suffix)).exists() for suffix in ("", ".zst")) for file in needed)
+    return carried.is_dir() and all(files)
 
 
-def recorded_folder(name: str, needed: str = "") -> Path:
+def recorded_folder(name: str, *needed: str) -> Path:
     """Where the recorded folder `name` stands: with the source or, if it does not travel, in the shared folder.
 
-    Of most folders only a part travels; `needed` is the file that must be there.
+    Of most folders only a part travels; `needed` are the files that must be there.
     """
-    root = REPOSITORY / "tests/data" if is_carried(name, needed) else shared_folder() / "golden"
+    root = REPOSITORY / "tests/data" if is_carried(name, *needed) else shared_folder() / "golden"
     return root / name
 
 

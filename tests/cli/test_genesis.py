@@ -52,7 +52,7 @@ def written(folder: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", ["poa-ecdsa", "single", "poa-bls", "dev"])
 def test_the_file_is_the_go_clients_byte_for_byte(name: str, command: Command, tmp_path: Path) -> None:
-    network = Network(recorded_folder(f"v0.6.3/{name}"))
+    network = Network(recorded_folder(f"v0.6.3/{name}", "cli.jsonl"))
     recorded = recorded_command(network)
     ended = command(*recorded["argv"])
     assert (ended.exit_code, ended.output, ended.errors) == (0, recorded["stdout"], "")
@@ -62,7 +62,7 @@ def test_the_file_is_the_go_clients_byte_for_byte(name: str, command: Command, t
 
 @pytest.mark.parametrize("name", ["poa-ecdsa", "single"])
 def test_block_0_of_the_file_has_the_hash_of_the_go_node(name: str, command: Command) -> None:
-    network = Network(recorded_folder(f"v0.6.3/{name}"))
+    network = Network(recorded_folder(f"v0.6.3/{name}", "cli.jsonl"))
     assert command(*recorded_command(network)["argv"]).exit_code == 0
     genesis = load_genesis("genesis.json")
     assert "0x" + genesis_block(rules_of(genesis), genesis).hash.hex() == network.about["genesisHash"]

@@ -42,7 +42,7 @@ SHARED = [*(f"v0.6.3/{name}" for name in EARLY), *(f"v1.3.2/{name}" for name in 
     params=["v0.6.3/poa-ecdsa", *(pytest.param(name, marks=pytest.mark.shared) for name in SHARED)],
 )
 def network(request: pytest.FixtureRequest) -> Network:
-    return Network(recorded_folder(request.param, "rpc.jsonl"))
+    return Network(recorded_folder(request.param, "rpc.jsonl", "data-dir.tar.zst"))
 
 
 def rows_of(network: Network) -> list[dict[str, Any]]:
@@ -86,7 +86,7 @@ def node(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 )
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Network, Door]]:
     """A network behind a door, as it was at its end."""
-    network = Network(recorded_folder(request.param, "rpc.jsonl"))
+    network = Network(recorded_folder(request.param, "rpc.jsonl", "data-dir.tar.zst"))
     with open_door(network, tmp_path_factory.mktemp("served")) as door:
         yield network, door
 

@@ -96,7 +96,7 @@ def check_events(found: list[system_pb2.ExportEvent], recorded: list[dict[str, A
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_recorded_questions_get_the_recorded_answers(name: str, tmp_path: Path) -> None:
-    network = Network(recorded_folder(name, "grpc.jsonl"))
+    network = Network(recorded_folder(name, "grpc.jsonl", "data-dir.tar.zst"))
     asked = questions(network)
     status = next(question.answer for question in asked if question.method == "GetStatus")
     with _core.Chain.open(network.opened_directory("data-dir", tmp_path)) as whole:
