@@ -228,8 +228,11 @@ def test_what_cannot_be_sealed_or_added_up_is_told(tmp_path: Path) -> None:
     dev = sealer("G1", [], engine="plain")
     with _core.Chain.open(tmp_path / "dev") as chain:
         chain.start(dev.rules, dev.genesis("ecdsa"))
-        with pytest.raises(ValueError, match="expected ibft"):
-            chain.propose(validators=[address], **terms)
+        with pytest.raises(ValueError, match="coinbase: expected the zero address where nobody seals"):
+            chain.propose(validators=[], **terms)
+        proposal = chain.propose(validators=[], **terms | {"coinbase": bytes(20)})
+        with pytest.raises(ValueError, match="seals: expected none where nobody seals, found some"):
+            proposal.record(bytes(65), [bytes(65)])
 
 
 def test_a_bls_signature_is_that_of_the_suite_of_the_go_client() -> None:
