@@ -59,7 +59,7 @@ impl StateReader for OverriddenState<'_> {
             nonce: replaced.nonce.unwrap_or(stored.nonce),
             balance: replaced.balance.unwrap_or(stored.balance),
             storage_root: replaced.storage_root(stored.storage_root),
-            code_hash: replaced.code.as_ref().map_or(stored.code_hash, |code| keccak256(code)),
+            code_hash: replaced.code.as_ref().map_or(stored.code_hash, keccak256),
         }))
     }
 
