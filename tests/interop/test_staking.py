@@ -125,7 +125,7 @@ def test_the_only_place_goes_to_the_go_client_and_back(kind: Kind, tmp_path: Pat
             key = keccak(b"registerBLSPublicKey(bytes)")[:4] + encode(["bytes"], [second.bls_public_key])
             assert status(node, call(node, second.account, key))[0] == 1
         given = hand_over(node, first, second)
-        node.wait_for_line(f"is not the validator of block {given + 1}")
+        node.wait_for_line(f"not sealing: {first.account.address} is not the validator of block {given + 1}")
         assert node.height == given
         assert node.stop() == 0
     second.put_keys(chain.data_dir)
