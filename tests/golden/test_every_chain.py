@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.conftest import is_carried, recorded_folder
+from tests.golden.conftest import Proved
 from tests.golden.recorded import Network, compare_accounts, compare_blocks, compare_receipts, compare_state
 from tests.golden.stored_trie import compare_whole_states
 
@@ -22,6 +23,7 @@ from polygon_edge.store.start import start_chain
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.golden.conftest import Table
     from tests.program import Command
 
 NETWORKS = [
@@ -97,6 +99,11 @@ def restored(network: Network, command: Command, scratch: Path) -> Path:
     return scratch / "node"
 
 
+def proved(name: str, network: Network, receipts: int, accounts: int) -> Proved:
+    about = network.about
+    return Proved(name, about["blocks"], about["headHash"], about["headStateRoot"], receipts, accounts)
+
+
 def states(network: Network) -> list[dict[str, Any]]:
     """The recorded accounts, without what was recorded beside them from JSON-RPC."""
     return [row for row in network.rows("state.jsonl") if "address" in row and "nonce" in row]
@@ -104,7 +111,7 @@ def states(network: Network) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("name", parameters(NETWORKS))
 def test_the_archive_restores_to_the_recorded_head_receipts_and_states(
-    name: str, command: Command, tmp_path: Path
+    name: str, command: Command, tmp_path: Path, table: Table
 ) -> None:
     network = network_of(name)
     head = network.about["blocks"]
@@ -125,15 +132,17 @@ def test_the_archive_restores_to_the_recorded_head_receipts_and_states(
     if whole:
         # Every account and slot of a state, and no others: read by other libraries than ours.
         assert compare_whole_states(data / "trie", whole) >= 3
+    table(proved(name, network, len(recorded), len(accounts)))
 
 
 @pytest.mark.parametrize("name", parameters(QUIRKS))
-def test_every_quirk_is_that_of_the_go_client(name: str, command: Command, tmp_path: Path) -> None:
+def test_every_quirk_is_that_of_the_go_client(name: str, command: Command, tmp_path: Path, table: Table) -> None:
     network = network_of(name)
     recorded = network.rows("receipts.jsonl")
     with _core.Chain.open(restored(network, command, tmp_path)) as chain:
         assert compare_receipts(chain, recorded, network.about["blocks"]) == len(recorded)
     assert len(recorded) == network.about["transactions"] > 0
+    table(proved(name, network, len(recorded), 0))
 
 
 @pytest.mark.shared
