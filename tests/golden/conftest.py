@@ -8,6 +8,7 @@ import pytest
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
+    from tests.golden.recorded import Network
 
 
 class Proved(NamedTuple):
@@ -19,6 +20,12 @@ class Proved(NamedTuple):
     state_root: str
     receipts: int
     accounts: int
+
+    @classmethod
+    def of(cls, name: str, network: Network, *, receipts: int, accounts: int = 0) -> Proved:
+        """Return the row of a chain whose restore ended as recorded."""
+        about = network.about
+        return cls(name, about["blocks"], about["headHash"], about["headStateRoot"], receipts, accounts)
 
 
 class Table(Protocol):
@@ -39,9 +46,10 @@ def table(request: pytest.FixtureRequest) -> Table:
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
     """Print the table, if any chain was proved."""
-    rows = sorted(config.stash.setdefault(ROWS, []))
-    if not rows:
+    proved = config.stash.setdefault(ROWS, [])
+    if not proved:
         return
+    rows = sorted(proved)
     terminalreporter.section("recorded chains, restored to their recorded head")
     width = max(len(row.name) for row in rows)
     terminalreporter.write_line(f"{'chain':{width}} {'head':>6} {'hash':12} {'state root':12} receipts accounts")

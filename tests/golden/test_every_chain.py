@@ -99,11 +99,6 @@ def restored(network: Network, command: Command, scratch: Path) -> Path:
     return scratch / "node"
 
 
-def proved(name: str, network: Network, receipts: int, accounts: int) -> Proved:
-    about = network.about
-    return Proved(name, about["blocks"], about["headHash"], about["headStateRoot"], receipts, accounts)
-
-
 def states(network: Network) -> list[dict[str, Any]]:
     """The recorded accounts, without what was recorded beside them from JSON-RPC."""
     return [row for row in network.rows("state.jsonl") if "address" in row and "nonce" in row]
@@ -132,7 +127,7 @@ def test_the_archive_restores_to_the_recorded_head_receipts_and_states(
     if whole:
         # Every account and slot of a state, and no others: read by other libraries than ours.
         assert compare_whole_states(data / "trie", whole) >= 3
-    table(proved(name, network, len(recorded), len(accounts)))
+    table(Proved.of(name, network, receipts=len(recorded), accounts=len(accounts)))
 
 
 @pytest.mark.parametrize("name", parameters(QUIRKS))
@@ -142,7 +137,7 @@ def test_every_quirk_is_that_of_the_go_client(name: str, command: Command, tmp_p
     with _core.Chain.open(restored(network, command, tmp_path)) as chain:
         assert compare_receipts(chain, recorded, network.about["blocks"]) == len(recorded)
     assert len(recorded) == network.about["transactions"] > 0
-    table(proved(name, network, len(recorded), 0))
+    table(Proved.of(name, network, receipts=len(recorded)))
 
 
 @pytest.mark.shared

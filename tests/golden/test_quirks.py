@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import rlp
 from tests.conftest import recorded_folder
+from tests.golden.conftest import Proved
 from tests.golden.recorded import Network, compare_blocks, compare_receipts
 
 from polygon_edge import _core
@@ -15,6 +16,7 @@ from polygon_edge.archive.flat import FlatArchive
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.golden.conftest import Table
     from tests.program import Command
 
 GAS_LIMIT, TIMESTAMP = 9, 11
@@ -39,7 +41,7 @@ def first_negative(archive: Path) -> int | None:
         pytest.param("homestead-fuzz", marks=pytest.mark.shared),
     ],
 )
-def test_random_programs_end_as_on_the_go_client(folder: str, command: Command, tmp_path: Path) -> None:
+def test_random_programs_end_as_on_the_go_client(folder: str, command: Command, tmp_path: Path, table: Table) -> None:
     chain = Network(recorded_folder(f"quirks/v0.6.3/{folder}"))
     about, archive = chain.about, chain.archive("full.dat", tmp_path)
     assert first_negative(archive) is None
@@ -54,3 +56,4 @@ def test_random_programs_end_as_on_the_go_client(folder: str, command: Command, 
     with _core.Chain.open(data) as opened:
         assert compare_receipts(opened, recorded, about["blocks"]) == len(recorded) == about["transactions"]
         compare_blocks(opened, archive, about["blocks"])
+    table(Proved.of(f"quirks/v0.6.3/{folder}", chain, receipts=len(recorded)))
