@@ -77,5 +77,5 @@ fuzz-proof: setup    ## by hand: many more random cases than `make test` draws
 forgery-proof: setup ## by hand: forged blocks of recorded chains of every kind, and why any was accepted
 	POLYGON_EDGE_FORGERIES=$${POLYGON_EDGE_FORGERIES:-10000} $(BIN)/python -m pytest -s tests/oracle/test_forged_chains.py
 
-interop: setup       ## by hand: against the Go client that the environment names
+interop: setup       ## by hand: against the Go clients that the environment names
 	$(BIN)/python -m pytest -s -m interop
