@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -21,6 +22,7 @@ from polygon_edge.chain.rules import initial_validators, rules_of
 from polygon_edge.consensus.engine import Engine
 from polygon_edge.consensus.validators import ADD_NONCE, REMOVE_NONCE, start_state
 from polygon_edge.errors import BlockRuleError, DiskFullError, StoppedBySignalError
+from polygon_edge.execution import append
 from polygon_edge.execution.append import Appender
 from polygon_edge.execution.sealing import LONG_WAIT_BLOCK_TIMES, Sealer, SealingRules
 
@@ -463,3 +465,30 @@ def test_a_failure_of_who_is_told_reaches_the_node(bench: Bench) -> None:
     assert isinstance(sealer.error, RuntimeError)
     assert bench.chain.head is not None
     assert bench.chain.head[0] == 1, "the block itself is durable"
+
+
+def test_a_block_that_is_not_written_for_long_is_told(
+    bench: Bench, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(append, "SLOW_SECONDS", 0.01)
+    monkeypatch.setattr(logging.getLogger("polygon_edge"), "propagate", True)
+    caplog.set_level(logging.WARNING, logger="polygon_edge")
+
+    def until_it_is_told(_imported: Imported) -> None:
+        deadline = time.monotonic() + 60
+        while not caplog.records and time.monotonic() < deadline:
+            time.sleep(0.005)
+
+    bench.stop_at(1)
+    bench.appender = Appender(
+        bench.chain,
+        bench.rules,
+        bench.snapshots,
+        stop=bench.stop,
+        source_name="own proposal",
+        on_imported=until_it_is_told,
+    )
+    bench.run(bench.sealer())
+    assert [record.getMessage() for record in caplog.records] == [
+        "own proposal: block 1 is not written yet after 0 s: the disk or the machine is slow"
+    ]

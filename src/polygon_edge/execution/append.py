@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+import threading
+from typing import TYPE_CHECKING, Final
 
 from polygon_edge._core import prepare
 from polygon_edge.execution.importer import Committer, Imported, Importer
 from polygon_edge.execution.pipeline import Limits, PreparedRun
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable
 
     from polygon_edge._core import Chain, Rules
     from polygon_edge.consensus.engine import Engine
+
+SLOW_SECONDS: Final = 5.0
+"""After so long without a commit the log says what the node waits for."""
+
+logger = logging.getLogger(__name__)
 
 
 class Appender:
@@ -53,7 +59,19 @@ class Appender:
             stop=self._stop,
             source_name=self._source_name,
         )
+        slow = threading.Timer(SLOW_SECONDS, self._say_slow, (self._chain.tip[0] + 1,))
+        slow.daemon = True
+        slow.start()
         try:
             importer.import_run(prepared)
         finally:
             committer.finish()
+            slow.cancel()
+
+    def _say_slow(self, number: int) -> None:
+        logger.warning(
+            "%s: block %d is not written yet after %.0f s: the disk or the machine is slow",
+            self._source_name,
+            number,
+            SLOW_SECONDS,
+        )
