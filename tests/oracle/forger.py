@@ -25,8 +25,9 @@ from tests.oracle.parts import (
     TIMESTAMP,
     VALIDATORS,
     Parts,
+    encode,
 )
-from tests.oracle.twin import address_of, encode, integer
+from tests.oracle.twin import address_of, integer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 import rlp
 from eth_hash.auto import keccak
-from tests.oracle.twin import ORDER, committed_digest, encode, ordered_root, seal
+from tests.oracle.twin import ORDER, committed_digest, ordered_root, seal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -27,6 +27,12 @@ BITMAP, AGGREGATE = range(2)
 DYNAMIC_FEE = b"\x02"
 
 Kind: TypeAlias = Literal["ecdsa", "bls"]
+
+
+def encode(item: Any) -> bytes:
+    """RLP of bytes and lists, and of the numbers that a change leaves where it took bytes apart."""
+    encoded: bytes = rlp.encode(item)
+    return encoded
 
 
 @dataclass(frozen=True)
