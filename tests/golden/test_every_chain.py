@@ -12,6 +12,7 @@ from tests.conftest import is_carried, recorded_folder
 from tests.golden.conftest import Proved
 from tests.golden.recorded import Network, compare_accounts, compare_blocks, compare_receipts, compare_state
 from tests.golden.stored_trie import compare_whole_states
+from tests.store.independent_reader import compare_databases, stored
 
 from polygon_edge import _core
 from polygon_edge.chain.genesis import load_genesis
@@ -213,3 +214,17 @@ def test_all_folders_are_replayed(shared: Path) -> None:
     fuzzed = {name for name in found if name.startswith("quirks/v0.6.3/") and name.endswith("-fuzz")}
     apart = {"v1.3.2/polybft", "v1.3.2/forks-early-refused", *fuzzed}
     assert found - apart == {*NETWORKS, *QUIRKS}
+
+
+@pytest.mark.parametrize("name", parameters(NETWORKS, GO_MADE))
+def test_another_reader_sees_what_it_sees_in_the_directory_of_the_go_node(
+    name: str, command: Command, tmp_path: Path
+) -> None:
+    network = network_of(name, GO_MADE)
+    unpacked = network.data_directory("data-dir", tmp_path / "go")
+    theirs = stored(unpacked if (unpacked / "blockchain").is_dir() else next(unpacked.iterdir()))
+    ours = stored(restored(network, command, tmp_path))
+    common = min(ours.head, theirs.head)
+    # Archive and directory were not always taken at the same height.
+    assert common >= network.about["blocks"] * 2 // 3
+    compare_databases(ours, theirs, common)

@@ -15,7 +15,7 @@ from tests.interop.conftest import named_binary
 from tests.interop.go_node import GoNode
 from tests.interop.kinds import KINDS, Kind, grow_past_epochs, new_chain
 from tests.node.running import RunningNode, run
-from tests.store.independent_reader import Stored, stored
+from tests.store.independent_reader import compare_databases, stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,21 +123,6 @@ def their_chain(pair: Pair, tmp_path_factory: pytest.TempPathFactory) -> Sealed:
     with pair.theirs(chain.data_dir, chain) as node:
         node.wait_for_height(1)
         return seal(node, pair.kind, chain, folder)
-
-
-def compare_databases(first: Stored, second: Stored, last: int) -> None:
-    """Every key and value of the blocks, and of their states; what only one has of later blocks is left out."""
-    assert first.state(last) == second.state(last)
-    hashes = [first.blockchain[b"c" + number.to_bytes(8, "big")] for number in range(last + 1)]
-    assert len(hashes) == last + 1
-    for number, block_hash in enumerate(hashes):
-        for database in (first.blockchain, second.blockchain):
-            assert database[b"c" + number.to_bytes(8, "big")] == block_hash
-        of_block = {key for key in first.blockchain if key[1:] == block_hash}
-        assert of_block == {key for key in second.blockchain if key[1:] == block_hash}
-        assert {key: first.blockchain[key] for key in of_block} == {key: second.blockchain[key] for key in of_block}
-    if first.head == second.head == last:
-        assert first.blockchain == second.blockchain
 
 
 def test_the_go_client_restores_what_we_sealed(pair: Pair, our_chain: Sealed, tmp_path: Path) -> None:

@@ -81,3 +81,18 @@ def reachable(nodes: dict[bytes, bytes], roots: Iterable[bytes]) -> set[bytes]:
                 assert b"code" + code_hash in nodes
                 seen.add(b"code" + code_hash)
     return seen
+
+
+def compare_databases(first: Stored, second: Stored, last: int) -> None:
+    """Every key and value of the blocks, and of their states; what only one has of later blocks is left out."""
+    assert first.state(last) == second.state(last)
+    hashes = [first.blockchain[b"c" + number.to_bytes(8, "big")] for number in range(last + 1)]
+    assert len(hashes) == last + 1
+    for number, block_hash in enumerate(hashes):
+        for database in (first.blockchain, second.blockchain):
+            assert database[b"c" + number.to_bytes(8, "big")] == block_hash
+        of_block = {key for key in first.blockchain if key[1:] == block_hash}
+        assert of_block == {key for key in second.blockchain if key[1:] == block_hash}
+        assert {key: first.blockchain[key] for key in of_block} == {key: second.blockchain[key] for key in of_block}
+    if first.head == second.head == last:
+        assert first.blockchain == second.blockchain
