@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.conftest import shared_folder
 from tests.golden.earlier import EarlierChain
-from tests.golden.recorded import Network
+from tests.golden.recorded import NETWORKS, Network
 from tests.operator.serving import ServedNode
 
 from polygon_edge import _core
@@ -24,23 +24,13 @@ if TYPE_CHECKING:
 
     from tests.program import Command
 
-EARLY = ("dev", "poa-bls", "pos-ecdsa", "switch", "switch-type")
-LATER = (
-    "access-lists",
-    "big-blocks",
-    "forks-early",
-    "forks-late",
-    "poa-bls",
-    "poa-ecdsa-london",
-    "pos-ecdsa",
-    "switch",
-)
-NETWORKS = [*(f"v0.6.3/{name}" for name in EARLY), *(f"v1.3.2/{name}" for name in LATER)]
+ELSEWHERE = ("v0.6.3/poa-ecdsa", "v0.6.3/single")
+"""Networks whose commands other tests repeat, on nodes of their own."""
 
 pytestmark = pytest.mark.shared
 
 
-@pytest.fixture(scope="module", params=NETWORKS)
+@pytest.fixture(scope="module", params=[name for name in NETWORKS if name not in ELSEWHERE])
 def network(request: pytest.FixtureRequest) -> Network:
     return Network(shared_folder() / "golden" / request.param)
 

@@ -21,6 +21,24 @@ DYNAMIC_FEE = b"\x02"
 TO, TO_OF_DYNAMIC_FEE = 3, 5
 """Where in a transaction its receiver stands (§2.4)."""
 
+NETWORKS = (
+    *(f"v0.6.3/{name}" for name in ("dev", "poa-bls", "poa-ecdsa", "pos-ecdsa", "single", "switch", "switch-type")),
+    *(
+        f"v1.3.2/{name}"
+        for name in (
+            "access-lists",
+            "big-blocks",
+            "forks-early",
+            "forks-late",
+            "poa-bls",
+            "poa-ecdsa-london",
+            "pos-ecdsa",
+            "switch",
+        )
+    ),
+)
+"""The recorded networks of both generations that can be restored to their end."""
+
 
 @dataclass(frozen=True)
 class Network:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.conftest import is_carried, recorded_folder
 from tests.golden.conftest import Proved
-from tests.golden.recorded import Network, compare_accounts, compare_blocks, compare_receipts, compare_state
+from tests.golden.recorded import NETWORKS, Network, compare_accounts, compare_blocks, compare_receipts, compare_state
 from tests.golden.stored_trie import compare_whole_states
 from tests.store.independent_reader import compare_databases, stored
 
@@ -22,27 +22,12 @@ from polygon_edge.consensus.snapshot_files import load_state
 from polygon_edge.store.start import start_chain
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from tests.golden.conftest import Table
     from tests.program import Command
 
-NETWORKS = [
-    *(f"v0.6.3/{name}" for name in ("dev", "poa-bls", "poa-ecdsa", "pos-ecdsa", "single", "switch", "switch-type")),
-    *(
-        f"v1.3.2/{name}"
-        for name in (
-            "access-lists",
-            "big-blocks",
-            "forks-early",
-            "forks-late",
-            "poa-bls",
-            "poa-ecdsa-london",
-            "pos-ecdsa",
-            "switch",
-        )
-    ),
-]
 WITH_VOTES = ["v0.6.3/poa-bls", "v0.6.3/poa-ecdsa", "v0.6.3/switch", "v0.6.3/switch-type", "v1.3.2/switch"]
 GO_MADE = "data-dir.tar.zst"
 LATER_QUIRKS = [
@@ -82,7 +67,7 @@ def network_of(name: str, needed: str = "full.dat") -> Network:
     return Network(recorded_folder(name, needed))
 
 
-def parameters(names: list[str], needed: str = "full.dat") -> list[Any]:
+def parameters(names: Iterable[str], needed: str = "full.dat") -> list[Any]:
     """The folders as parameters; those whose file `needed` does not travel with the source need the shared folder."""
     return [name if is_carried(name, needed) else pytest.param(name, marks=pytest.mark.shared) for name in names]
 

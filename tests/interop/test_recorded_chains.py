@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.conftest import shared_folder
-from tests.golden.recorded import Network
-from tests.golden.test_every_chain import NETWORKS
+from tests.golden.recorded import NETWORKS, Network
 from tests.interop.conftest import named_binary
 from tests.interop.go_node import BINARY, BINARY_132, GoNode
 from tests.node.running import run

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.conftest import recorded_folder
-from tests.golden.recorded import Network
+from tests.golden.recorded import NETWORKS, Network
 from tests.jsonrpc.door import EARLY_RULES, LATER_RULES, Door, Headless, backend_of
 from tests.jsonrpc.recorded_node import RecordedNode, open_door, open_node
 from tests.jsonrpc.replay import Replay, method_of
@@ -23,23 +23,15 @@ if TYPE_CHECKING:
 ABSENT = ("debug_",)
 """Namespaces that the Go client has and we do not have yet."""
 
-EARLY = ("dev", "poa-bls", "pos-ecdsa", "single", "switch", "switch-type")
-LATER = (
-    "access-lists",
-    "big-blocks",
-    "forks-early",
-    "forks-late",
-    "poa-bls",
-    "poa-ecdsa-london",
-    "pos-ecdsa",
-    "switch",
-)
-SHARED = [*(f"v0.6.3/{name}" for name in EARLY), *(f"v1.3.2/{name}" for name in LATER)]
+CARRIED = "v0.6.3/poa-ecdsa"
+"""The network whose answers travel with the source."""
+
+SHARED = [name for name in NETWORKS if name != CARRIED]
 
 
 @pytest.fixture(
     scope="module",
-    params=["v0.6.3/poa-ecdsa", *(pytest.param(name, marks=pytest.mark.shared) for name in SHARED)],
+    params=[CARRIED, *(pytest.param(name, marks=pytest.mark.shared) for name in SHARED)],
 )
 def network(request: pytest.FixtureRequest) -> Network:
     return Network(recorded_folder(request.param, "rpc.jsonl", "data-dir.tar.zst"))
