@@ -32,6 +32,18 @@ from polygon_edge.store.start import start_chain
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+CARRIED = (
+    "v0.6.3/poa-ecdsa",
+    "v0.6.3/poa-bls",
+    "v0.6.3/pos-ecdsa",
+    "v0.6.3/switch",
+    "v0.6.3/switch-type",
+    "v0.6.3/dev",
+    "v1.3.2/switch",
+    "v1.3.2/forks-late",
+)
+"""The networks that travel with the source: of every kind of seals, of both generations."""
+
 
 def _height(value: Any) -> int:
     return int(value, 0) if isinstance(value, str) else int(value)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.conftest import recorded_folder
 from tests.oracle.forger import Forger
-from tests.oracle.forgery import ForgedNetwork
+from tests.oracle.forgery import CARRIED, ForgedNetwork
 from tests.oracle.sweep import Sweep, Tally, heights
 from tests.oracle.verdict import Weakness
 
@@ -23,16 +23,6 @@ if TYPE_CHECKING:
 
 FORGERIES = int(os.environ.get("POLYGON_EDGE_FORGERIES", "0"))
 SEED = int(os.environ.get("POLYGON_EDGE_SEED", "0"))
-CARRIED = (
-    "v0.6.3/poa-ecdsa",
-    "v0.6.3/poa-bls",
-    "v0.6.3/pos-ecdsa",
-    "v0.6.3/switch",
-    "v0.6.3/switch-type",
-    "v0.6.3/dev",
-    "v1.3.2/switch",
-    "v1.3.2/forks-late",
-)
 OTHERS = ("v1.3.2/poa-ecdsa-london", "v1.3.2/poa-bls", "v1.3.2/pos-ecdsa", "v1.3.2/forks-early", "v1.3.2/access-lists")
 SLICE = 24
 """Forgeries of one chain that run with the tests."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from tests.conftest import recorded_folder
 from tests.oracle.chain import ALL_FORKS, GAS_LIMIT, genesis_of
-from tests.oracle.forgery import ForgedNetwork, Target, opened, restore
+from tests.oracle.forgery import CARRIED, ForgedNetwork, Target, opened, restore
 from tests.oracle.material import STRANGERS
 from tests.oracle.parts import (
     AGGREGATE,
@@ -43,17 +43,7 @@ if TYPE_CHECKING:
 
     from tests.oracle.material import Change
 
-NAMES = (
-    "v0.6.3/poa-ecdsa",
-    "v0.6.3/poa-bls",
-    "v0.6.3/pos-ecdsa",
-    "v0.6.3/switch",
-    "v0.6.3/switch-type",
-    "v0.6.3/dev",
-    "v1.3.2/switch",
-    "v1.3.2/forks-late",
-)
-NETWORKS = {name: ForgedNetwork(name, recorded_folder(name)) for name in NAMES}
+NETWORKS = {name: ForgedNetwork(name, recorded_folder(name)) for name in CARRIED}
 BLS, STAKE, DEV = "v0.6.3/poa-bls", "v0.6.3/pos-ecdsa", "v0.6.3/dev"
 LATER, LATE_FORKS = "v1.3.2/switch", "v1.3.2/forks-late"
 TYPE_SWITCH, STAKE_SWITCH = "v0.6.3/switch-type", "v0.6.3/switch"

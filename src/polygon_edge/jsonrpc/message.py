@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from polygon_edge.jsonrpc.history import History
     from polygon_edge.jsonrpc.state_override import AccountOverride
 
-_TRANSFER_GAS: Final = 21_000
-_CREATION_GAS: Final = 53_000
 _INTRINSIC_GAS_REFUSAL: Final = "not enough gas supplied for intrinsic gas costs"
 _MORE_GAS_MAY_HELP: Final = frozenset({"out of gas", "contract creation code storage out of gas"})
 _ERROR_STRING_SELECTOR: Final = bytes.fromhex("08c379a0")
@@ -149,10 +147,10 @@ def call(
 def estimate_gas(history: History, message: Message, height: int) -> int:
     """Return the least gas with which `message` succeeds on the state after block `height`; raises RpcError."""
     rules = history.rules
+    least = intrinsic_gas(rules.forks, height, creates=message.to is None, data=b"")
     if rules.has_transaction_types and message.to is not None and message.value and not message.input:
         # Later generations execute no transfer for this, whatever its receiver does.
-        return intrinsic_gas(rules.forks, height, creates=False, data=b"")
-    least = _CREATION_GAS if message.to is None and rules.is_active("homestead", height) else _TRANSFER_GAS
+        return least
     block_limit = history.header(height).gas_limit
     most = min(message.gas, block_limit) if message.gas >= least else block_limit
     if message.sender not in (None, _NO_SENDER):
