@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from polygon_edge.chain.rules import Rules
     from polygon_edge.config import ServerConfig
     from polygon_edge.consensus.engine import Engine
+    from polygon_edge.execution.block_thread import BlockThread
     from polygon_edge.execution.importer import Imported
     from polygon_edge.observe.progress import Progress
 
@@ -77,7 +78,7 @@ class SealingKeys:
 class Sealing:
     """Who makes blocks, running or not, none for the engine `dummy`; and the validators that follow what it appends."""
 
-    sealer: Sealer | DevBlocks | None
+    sealer: BlockThread | None
     engine: Engine
 
     @property
@@ -351,7 +352,7 @@ class Node:
 
     def _sealer(
         self, chain: _core.Chain, engine: Engine, appender: Appender, keys: SealingKeys, pool: TransactionPool
-    ) -> Sealer | DevBlocks | None:
+    ) -> BlockThread | None:
         target = self._config.block_gas_target
         gas_target = self._genesis.params.block_gas_target if target is None else target
         if self._rules.engine == "dev":

@@ -28,7 +28,7 @@ NOBODY = bytes(20)
 """Who gets the fees: the address that the client reads out of an empty miner field (§5 of the consensus sheet)."""
 
 
-class DevBlocks:
+class DevBlocks(BlockThread):
     """Makes blocks in a thread of its own from `start` until `stop` is set, `interval` seconds apart.
 
     `base_fees` are those of a chain with london, `block_gas_target` the gas limit to move to, 0 to keep it.
@@ -46,29 +46,19 @@ class DevBlocks:
         stop: threading.Event,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        super().__init__(lambda: True, self.make_next, stop)
         self._chain = chain
         self._appender = appender
         self._offer = offer
         self._interval = interval
         self._block_gas_target = block_gas_target
         self._base_fees = base_fees
-        self._stop = stop
         self._clock = clock
-        self._worker = BlockThread(lambda: True, self.make_next, stop)
 
     def start(self) -> None:
         """Begin with the block after the head, one interval from now."""
         logger.info("making a block every %d s: engine dev, whose blocks nobody seals", self._interval)
-        self._worker.start()
-
-    def join(self) -> None:
-        """Wait for the end of the thread, if it was started, after `stop` was set."""
-        self._worker.join()
-
-    @property
-    def error(self) -> BaseException | None:
-        """What ended the thread before its time."""
-        return self._worker.error
+        super().start()
 
     def make_next(self) -> None:
         """Wait for the interval, then build and append the block after the head; return early when asked to stop."""

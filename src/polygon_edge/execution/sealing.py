@@ -57,7 +57,7 @@ class SealingRules:
     block_gas_target: int
 
 
-class Sealer:
+class Sealer(BlockThread):
     """Seals blocks in a thread of its own from `start` until `stop` is set, as long as its key is the only validator.
 
     `bls_key` is needed where the validators have BLS keys; blocks are signed with `key` also there.
@@ -76,6 +76,7 @@ class Sealer:
         stop: threading.Event,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        super().__init__(self._may_seal, self.seal_next, stop)
         self._chain = chain
         self._engine = engine
         self._appender = appender
@@ -83,23 +84,8 @@ class Sealer:
         self._bls_key = bls_key
         self._offer = offer
         self._rules = rules
-        self._stop = stop
         self._clock = clock
         self._is_said = False
-        self._worker = BlockThread(self._may_seal, self.seal_next, stop)
-
-    def start(self) -> None:
-        """Begin with the block after the head."""
-        self._worker.start()
-
-    def join(self) -> None:
-        """Wait for the end of the thread, if it was started, after `stop` was set."""
-        self._worker.join()
-
-    @property
-    def error(self) -> BaseException | None:
-        """What ended the thread before its time."""
-        return self._worker.error
 
     def _may_seal(self) -> bool:
         """Whether this key is the only validator of the next block; says why where it is not."""
